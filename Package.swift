@@ -1,0 +1,76 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// In CI a warning is an error; on a contributor's machine it is a warning.
+let strict: [SwiftSetting] =
+  Context.environment["CI"] == "true" ? [.treatAllWarnings(as: .error)] : []
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "Headwater",
+  products: [
+    .library(name: "Headwater", targets: ["Headwater"]),
+    .library(name: "HeadwaterModel", targets: ["HeadwaterModel"]),
+    .library(name: "HeadwaterStream", targets: ["HeadwaterStream"]),
+    .library(name: "HeadwaterRelational", targets: ["HeadwaterRelational"]),
+    .library(name: "HeadwaterMemory", targets: ["HeadwaterMemory"]),
+    .library(name: "HeadwaterSQLite", targets: ["HeadwaterSQLite"]),
+    .library(name: "AdapterContract", targets: ["AdapterContract"]),
+    .executable(name: "headwater", targets: ["HeadwaterCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CSQLite", pkgConfig: "sqlite3",
+      providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
+    .systemLibrary(
+      name: "CSodium", pkgConfig: "libsodium",
+      providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
+
+    .target(name: "HeadwaterModel", swiftSettings: strict),
+    .target(name: "HeadwaterLog", dependencies: ["HeadwaterModel"], swiftSettings: strict),
+    .target(name: "HeadwaterStream", dependencies: ["HeadwaterModel"], swiftSettings: strict),
+    .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: strict),
+    .target(
+      name: "HeadwaterSodium", dependencies: ["CSodium", "HeadwaterLog", "HeadwaterModel"],
+      swiftSettings: strict),
+    .target(
+      name: "HeadwaterStore",
+      dependencies: ["HeadwaterLog", "HeadwaterStream", "HeadwaterModel", "SQLiteDriver"],
+      swiftSettings: strict),
+    .target(
+      name: "Headwater",
+      dependencies: [
+        "HeadwaterModel", "HeadwaterLog", "HeadwaterStream", "HeadwaterStore", "HeadwaterSodium",
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "HeadwaterCommand",
+      dependencies: [
+        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "SQLiteDriver", argumentParser,
+      ],
+      swiftSettings: strict),
+
+    .target(
+      name: "HeadwaterRelational", dependencies: ["HeadwaterStream", "HeadwaterModel"],
+      path: "Adapters/Relational", swiftSettings: strict),
+    .target(
+      name: "HeadwaterMemory", dependencies: ["HeadwaterStream", "HeadwaterModel"],
+      path: "Adapters/Memory", swiftSettings: strict),
+    .target(
+      name: "HeadwaterSQLite",
+      dependencies: ["HeadwaterRelational", "HeadwaterStream", "HeadwaterModel", "SQLiteDriver"],
+      path: "Adapters/SQLite", swiftSettings: strict),
+    .target(
+      name: "AdapterContract", dependencies: ["HeadwaterStream", "HeadwaterModel"],
+      path: "Adapters/AdapterContract", swiftSettings: strict),
+
+    .testTarget(
+      name: "HeadwaterModelTests", dependencies: ["HeadwaterModel"], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

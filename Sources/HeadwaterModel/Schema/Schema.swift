@@ -1,0 +1,210 @@
+/// A checked schema: every name in it resolves, every expression is well typed.
+///
+/// Comes from `Schema.parse` only, so whoever holds one need not check it again.
+public struct Schema: Sendable, Hashable {
+  public let name: String
+  public let documentation: String?
+  /// `allow everything`: no rules, everybody may do everything.
+  public let allowsEverything: Bool
+  public let enums: [EnumType]
+  public let records: [RecordType]
+  public let collections: [CollectionType]
+  /// The alternatives under which an operation may upgrade the schema.
+  public let upgradeRules: [Condition?]
+  private let collectionIndex: [String: Int]
+  private let recordIndex: [String: Int]
+  private let enumIndex: [String: Int]
+
+  init(
+    name: String, documentation: String?, allowsEverything: Bool, enums: [EnumType],
+    records: [RecordType], collections: [CollectionType], upgradeRules: [Condition?]
+  ) {
+    self.name = name
+    self.documentation = documentation
+    self.allowsEverything = allowsEverything
+    self.enums = enums
+    self.records = records
+    self.collections = collections
+    self.upgradeRules = upgradeRules
+    // Names are unique: the checker saw to it. The first wins in a schema that it is still reporting on.
+    let first = { (a: Int, _: Int) in a }
+    collectionIndex = Dictionary(
+      collections.enumerated().map { ($1.name, $0) }, uniquingKeysWith: first)
+    recordIndex = Dictionary(records.enumerated().map { ($1.name, $0) }, uniquingKeysWith: first)
+    enumIndex = Dictionary(enums.enumerated().map { ($1.name, $0) }, uniquingKeysWith: first)
+  }
+
+  /// The index in `collections` of the collection called `name`.
+  public func collectionIndex(named name: String) -> Int? { collectionIndex[name] }
+  public func collection(named name: String) -> CollectionType? {
+    collectionIndex[name].map { collections[$0] }
+  }
+  public func record(named name: String) -> RecordType? { recordIndex[name].map { records[$0] } }
+  public func enumeration(named name: String) -> EnumType? { enumIndex[name].map { enums[$0] } }
+}
+
+/// `enum Role { owner, editor }`
+public struct EnumType: Sendable, Hashable {
+  public let name: String
+  public let documentation: String?
+  public let cases: [Case]
+
+  public struct Case: Sendable, Hashable {
+    public let name: String
+    public let documentation: String?
+  }
+}
+
+/// `record Line { … }`: fields that are merged one by one.
+public struct RecordType: Sendable, Hashable {
+  public let name: String
+  public let documentation: String?
+  public let fields: [Field]
+
+  public func fieldIndex(named name: String) -> Int? { fields.firstIndex { $0.name == name } }
+}
+
+/// `collection Product { … }`
+public struct CollectionType: Sendable, Hashable {
+  public enum Strictness: String, Sendable, Hashable {
+    case strict, lenient
+  }
+
+  public let name: String
+  public let documentation: String?
+  /// What the schema says; nil where it leaves it to the default.
+  public let declaredStrictness: Strictness?
+  /// Whether deletes void concurrent uses: as declared, otherwise whether a rule looks into the collection.
+  public let isStrict: Bool
+  /// In the order of the schema. With a generated key the first is `id`.
+  public let fields: [Field]
+  /// The indices of the key fields, in the order of the schema; at least one.
+  public let keyFields: [Int]
+  /// Whether the key is the field `id: UUID` made from the operation's hash, because the schema names none.
+  public let hasGeneratedKey: Bool
+  public let rules: [Rule]
+
+  public func fieldIndex(named name: String) -> Int? { fields.firstIndex { $0.name == name } }
+
+  /// The key of a row of this collection; nil where a key field is absent.
+  public func key(of row: Row) -> Key? {
+    var values: [Value] = []
+    values.reserveCapacity(keyFields.count)
+    for index in keyFields {
+      guard let value = row[index] else { return nil }
+      values.append(value)
+    }
+    return Key(values)
+  }
+}
+
+/// A field of a collection or record.
+public struct Field: Sendable, Hashable {
+  /// What happens to a reference whose target is not live.
+  public enum DeletePolicy: String, Sendable, Hashable {
+    case void, null, cascade
+  }
+
+  public let name: String
+  public let documentation: String?
+  public let type: FieldType
+  public let isKey: Bool
+  /// Declared so, or a key field.
+  public let isReadonly: Bool
+  public let isUnique: Bool
+  public let isIndexed: Bool
+  /// `@default(…)`, already of the field's type.
+  public let defaultValue: Value?
+  /// Each `@check(…)` written at this field; the names in it are fields beside this one.
+  public let checks: [Expression]
+  /// For references only: as written, or the default (`null` if optional, otherwise `cascade`).
+  public let onDelete: DeletePolicy?
+}
+
+/// An expression of `@check` and of upgrade steps.
+public indirect enum Expression: Sendable, Hashable {
+  case literal(Value)
+  /// A field beside the one that carries the expression, or a field of a record in it: `["price"]`, `["size", "width"]`.
+  case field([String])
+  case not(Expression)
+  case negate(Expression)
+  case binary(Operator, Expression, Expression)
+  case isIn(Expression, [Expression])
+  /// `length(text or bytes)`: in Unicode scalars or bytes.
+  case length(Expression)
+
+  public enum Operator: String, Sendable, Hashable, CaseIterable {
+    case or = "or"
+    case and = "and"
+    case equal = "=="
+    case notEqual = "!="
+    case less = "<"
+    case lessOrEqual = "<="
+    case greater = ">"
+    case greaterOrEqual = ">="
+    case add = "+"
+    case subtract = "-"
+    case multiply = "*"
+  }
+
+  /// The paths of all fields named, in the order of their first appearance.
+  public var fieldPaths: [[String]] {
+    switch self {
+    case .literal: return []
+    case .field(let path): return [path]
+    case .not(let inner), .negate(let inner), .length(let inner): return inner.fieldPaths
+    case .binary(_, let left, let right):
+      return left.fieldPaths + right.fieldPaths.filter { !left.fieldPaths.contains($0) }
+    case .isIn(let subject, let list):
+      return list.reduce(into: subject.fieldPaths) { paths, item in
+        paths += item.fieldPaths.filter { !paths.contains($0) }
+      }
+    }
+  }
+}
+
+/// `allow create, update if …`
+public struct Rule: Sendable, Hashable {
+  public enum Action: String, Sendable, Hashable, CaseIterable {
+    case create, update, delete
+  }
+
+  /// In the order create, update, delete; at least one.
+  public let actions: [Action]
+  /// Nil where the rule is unconditional.
+  public let condition: Condition?
+}
+
+/// The condition of a rule. Positive only: there is no `not`.
+public indirect enum Condition: Sendable, Hashable {
+  case exists(collection: String, matches: [Match])
+  case compare(Operand, Comparison, Operand)
+  case isIn(Operand, [Operand])
+  case and(Condition, Condition)
+  case or(Condition, Condition)
+
+  /// `field: operand or operand …` inside `exists`.
+  public struct Match: Sendable, Hashable {
+    public let field: String
+    public let operands: [Operand]
+  }
+
+  public enum Comparison: String, Sendable, Hashable {
+    case equal = "=="
+    case notEqual = "!="
+    case less = "<"
+    case lessOrEqual = "<="
+    case greater = ">"
+    case greaterOrEqual = ">="
+  }
+
+  public enum Operand: Sendable, Hashable {
+    /// `$author`
+    case author
+    /// `new.field`
+    case new(String)
+    /// `row.field`
+    case row(String)
+    case literal(Value)
+  }
+}

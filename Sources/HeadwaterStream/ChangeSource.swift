@@ -1,0 +1,162 @@
+import HeadwaterModel
+
+/// Where changes come from: a store, or a test's stand-in for one.
+///
+/// All methods may be called from anywhere; each sees one consistent state of the store.
+public protocol ChangeSource: Sendable {
+  /// Who and where the source is now.
+  func head() async throws(SourceError) -> SourceHead
+
+  /// What the source makes of a checkpoint that a sink holds.
+  func recognise(_ checkpoint: Checkpoint) async throws(SourceError) -> Recognition
+
+  /// Whole transactions after `position`, in order, until `limit` changes are reached or passed.
+  ///
+  /// Empty at the head. A transaction of more than `maximumTransaction` changes is not returned: it comes as
+  /// `.oversized` and is delivered as a new generation. `.trimmed` where retention has removed what follows `position`.
+  func transactions(after position: Int64, limit: Int, maximumTransaction: Int)
+    async throws(SourceError) -> TransactionPage
+
+  /// Visible rows of one moment, in order of (collection, key), after `position`.
+  ///
+  /// Each page is of its own moment, `head`: reading the events from before the first page to the last
+  /// page's head makes the pages one consistent whole.
+  func rows(after position: RowPosition?, limit: Int) async throws(SourceError) -> RowPage
+
+  /// The schema with that hash, if the source knows it.
+  func schema(_ hash: Digest) async throws(SourceError) -> Schema?
+
+  /// Returns when there may be events after `position`, at once if there are, and in `timeout` at the latest.
+  func waitForEvents(after position: Int64, timeout: Duration) async throws(SourceError)
+
+  /// Keeps the events after `position` from being trimmed on behalf of the mirror, and notes how it is doing.
+  func report(_ status: MirrorStatus) async throws(SourceError)
+}
+
+/// The state of a source at one moment.
+public struct SourceHead: Sendable, Hashable {
+  public let database: Digest
+  public let replica: UUIDBytes
+  /// The position of the last event; 0 if there is none.
+  public let position: Int64
+  /// The digest of the chain of events up to `position`.
+  public let digest: Digest
+  /// The ids of the operations without children, sorted.
+  public let frontier: [Digest]
+  /// The hash of the schema in force.
+  public let schema: Digest
+
+  public init(
+    database: Digest, replica: UUIDBytes, position: Int64, digest: Digest, frontier: [Digest],
+    schema: Digest
+  ) {
+    self.database = database
+    self.replica = replica
+    self.position = position
+    self.digest = digest
+    self.frontier = frontier
+    self.schema = schema
+  }
+}
+
+/// What a source makes of a checkpoint.
+public enum Recognition: Sendable, Hashable {
+  /// It is a point of this source's stream and everything after it is there.
+  case resumable
+  /// It was a point of this source's stream, but what follows has been trimmed.
+  case trimmed
+  /// It is of this replica but not of its stream: sink or source was restored from a backup.
+  case unknown
+  /// It is of another replica of the same database.
+  case otherReplica
+  /// It is of another database.
+  case foreign
+}
+
+/// One transaction of the stream.
+public struct Transaction: Sendable {
+  /// The position of its first event.
+  public let firstPosition: Int64
+  /// The head of the source just after it.
+  public let head: SourceHead
+  public let changes: [Change]
+  /// Set where the transaction changes the schema: the schema from then on.
+  public let schemaChange: Schema?
+
+  public init(
+    firstPosition: Int64, head: SourceHead, changes: [Change], schemaChange: Schema? = nil
+  ) {
+    self.firstPosition = firstPosition
+    self.head = head
+    self.changes = changes
+    self.schemaChange = schemaChange
+  }
+}
+
+public enum TransactionPage: Sendable {
+  case transactions([Transaction])
+  /// The next transaction is too large to be a batch.
+  case oversized(changes: Int)
+  /// What follows the position is no longer kept.
+  case trimmed
+}
+
+/// A page of visible rows.
+public struct RowPage: Sendable {
+  /// Each with the changes' form of an insert.
+  public let rows: [Change]
+  /// Whether no rows follow.
+  public let isLast: Bool
+  /// The head of the source at the moment of the page.
+  public let head: SourceHead
+
+  public init(rows: [Change], isLast: Bool, head: SourceHead) {
+    self.rows = rows
+    self.isLast = isLast
+    self.head = head
+  }
+}
+
+/// How a mirror is doing.
+public struct MirrorStatus: Sendable, Hashable {
+  public enum State: String, Sendable, Hashable {
+    case running, idle, retrying, halted
+  }
+
+  public let name: String
+  /// The sink's URL without any secret.
+  public let sink: String
+  public let state: State
+  /// The position that the sink holds; nil before the first checkpoint.
+  public let position: Int64?
+  /// Changes applied per second, lately.
+  public let rate: Double
+  /// The last error, if the state is `retrying` or `halted`.
+  public let error: String?
+
+  public init(
+    name: String, sink: String, state: State, position: Int64?, rate: Double, error: String?
+  ) {
+    self.name = name
+    self.sink = sink
+    self.state = state
+    self.position = position
+    self.rate = rate
+    self.error = error
+  }
+}
+
+/// What a source could not do.
+public struct SourceError: Error, Sendable, CustomStringConvertible {
+  /// What happened and what to do.
+  public let message: String
+  /// Whether the same call may succeed later.
+  public let isTransient: Bool
+
+  public init(_ message: String, isTransient: Bool = false) {
+    self.message = message
+    self.isTransient = isTransient
+  }
+
+  public var description: String { message }
+}
