@@ -107,6 +107,13 @@ public struct CanonicalReader: Sendable {
     return true
   }
 
+  /// Consumes an undefined if one is next.
+  public mutating func undefined() -> Bool {
+    guard offset < end, bytes[offset] == 0xF7 else { return false }
+    offset += 1
+    return true
+  }
+
   public mutating func bool() throws(DecodingError) -> Bool {
     switch try byte() {
     case 0xF4: return false

@@ -40,6 +40,8 @@ public struct CanonicalWriter: Sendable {
   }
 
   public mutating func null() { bytes.append(0xF6) }
+  /// CBOR's undefined: in local files only, for what nobody has assigned; never in operations.
+  public mutating func undefined() { bytes.append(0xF7) }
   public mutating func bool(_ value: Bool) { bytes.append(value ? 0xF5 : 0xF4) }
   public mutating func unsigned(_ value: UInt64) { head(0, value) }
   public mutating func arrayHeader(_ count: Int) { head(4, UInt64(count)) }

@@ -1,0 +1,201 @@
+import HeadwaterLog
+import HeadwaterModel
+import HeadwaterStream
+import SQLiteDriver
+
+/// The difference of one visible row, in slots.
+struct EventRecord {
+  let collection: Int
+  let before: [Value?]?
+  let after: [Value?]?
+  let reason: Cause.Reason
+}
+
+/// The events in a store's file: transactions in chunks, with the digest of the chain.
+///
+/// A chunk is a row of the table `event`: the positions of its first and last event, the first position of
+/// its transaction, and the encoded events. The last chunk of a transaction carries the digest, which is
+/// the hash of (digest before, bytes) from chunk to chunk, and the frontier after it.
+final class EventTable {
+  /// About how many bytes a chunk has at most.
+  static let chunkBytes = 512 << 10
+
+  private let db: Connection
+  private let suite: any CryptoSuite
+  /// The position of the last event; 0 before the first.
+  private(set) var last: Int64
+  private(set) var digest: Digest
+  private var writer = CanonicalWriter()
+
+  init(_ db: Connection, suite: any CryptoSuite) throws {
+    self.db = db
+    self.suite = suite
+    let statement = try db.cached("SELECT last, digest FROM event ORDER BY first DESC LIMIT 1")
+    defer { statement.reset() }
+    if try statement.step(), let digest = Digest(bytes: statement.bytes(1)) {
+      last = statement.int(0)
+      self.digest = digest
+    } else if let base = try StoreFile.meta(db, "trimmed"), let digest = Digest(bytes: base.dropFirst(8)) {
+      last = base[..<8].reduce(0) { $0 << 8 | Int64($1) }
+      self.digest = digest
+    } else {
+      last = 0
+      digest = .zero
+    }
+  }
+
+  /// Appends the events of one transaction.
+  func append(
+    _ records: [EventRecord], operations: [Digest], author: Digest, time: Int64, frontier: [Digest]
+  ) throws {
+    let begins = last + 1
+    var first = begins
+    var index = 0
+    while index < records.count {
+      writer.removeAll()
+      let start = index
+      while index < records.count, writer.bytes.count < EventTable.chunkBytes {
+        encode(records[index])
+        index += 1
+      }
+      var chunk = CanonicalWriter(reservingCapacity: writer.bytes.count + 128)
+      chunk.arrayHeader(operations.count)
+      for id in operations { chunk.digest(id) }
+      chunk.digest(author)
+      chunk.int(time)
+      chunk.raw(writer.bytes)
+      let bytes = chunk.bytes
+      digest = suite.hash(digest.bytes + bytes)
+      let statement = try db.cached(
+        "INSERT INTO event (first, last, begins, digest, frontier, bytes) VALUES (?, ?, ?, ?, ?, ?)")
+      last = first + Int64(index - start) - 1
+      statement.bind(1, first)
+      statement.bind(2, last)
+      statement.bind(3, begins)
+      if index == records.count {
+        statement.bind(4, digest.bytes)
+        // Nearly always the frontier is the operation itself.
+        if frontier == operations {
+          statement.bindNull(5)
+        } else {
+          statement.bind(5, Digest.bytes(frontier))
+        }
+      } else {
+        statement.bindNull(4)
+        statement.bindNull(5)
+      }
+      statement.bind(6, bytes)
+      try statement.run()
+      first = last + 1
+    }
+  }
+
+  private static let reasons = Cause.Reason.allCases
+
+  /// `[collection, reason, after or null]`, then the row before: null, the whole row where there is no
+  /// after, otherwise the slots that differ with their values before.
+  private func encode(_ record: EventRecord) {
+    writer.arrayHeader(4)
+    writer.unsigned(UInt64(record.collection))
+    writer.unsigned(UInt64(EventTable.reasons.firstIndex(of: record.reason)!))
+    if let after = record.after { encode(after) } else { writer.null() }
+    switch (record.before, record.after) {
+    case (nil, _): writer.null()
+    case (let before?, nil): encode(before)
+    case (let before?, let after?):
+      let changed = before.indices.filter { before[$0] != after[$0] }
+      writer.mapHeader(changed.count)
+      for slot in changed {
+        writer.unsigned(UInt64(slot))
+        writer.value(before[slot])
+      }
+    }
+  }
+
+  private func encode(_ values: [Value?]) {
+    writer.arrayHeader(values.count)
+    for value in values { writer.value(value) }
+  }
+
+  func flush() throws {}
+
+  // MARK: Reading
+
+  /// One chunk, decoded.
+  struct Chunk {
+    let first: Int64
+    let last: Int64
+    let begins: Int64
+    /// Nil where the transaction goes on in the next chunk.
+    let digest: Digest?
+    let frontier: [Digest]
+    let changes: [Change]
+  }
+
+  /// Decodes the bytes of a chunk into changes.
+  static func decode(
+    _ bytes: [UInt8], first: Int64, last: Int64, begins: Int64, digest: [UInt8], frontier: [UInt8]?,
+    layout: SchemaLayout
+  ) throws -> Chunk {
+    do {
+      var reader = CanonicalReader(bytes)
+      var operations: [Digest] = []
+      for _ in 0..<(try reader.arrayHeader()) { operations.append(try reader.digest()) }
+      let author = try reader.digest()
+      let time = try reader.int()
+      let causes = reasons.map {
+        Cause(operations: operations, author: author, time: time, reason: $0)
+      }
+      var changes: [Change] = []
+      changes.reserveCapacity(Int(min(max(0, last - first + 1), 1 << 20)))
+      while !reader.isAtEnd {
+        guard try reader.arrayHeader() == 4 else { throw DecodingError("not an event", offset: reader.offset) }
+        let collection = Int(truncatingIfNeeded: try reader.unsigned())
+        let reason = Int(truncatingIfNeeded: try reader.unsigned())
+        guard layout.collections.indices.contains(collection), causes.indices.contains(reason) else {
+          throw DecodingError("not an event of this schema", offset: reader.offset)
+        }
+        let shape = layout.collections[collection]
+        let after = reader.null() ? nil : try slots(&reader, shape.slots.count)
+        var before: [Value?]?
+        if !reader.null() {
+          if var values = after {
+            for _ in 0..<(try reader.mapHeader()) {
+              let slot = Int(truncatingIfNeeded: try reader.unsigned())
+              guard values.indices.contains(slot) else {
+                throw DecodingError("not an event of this schema", offset: reader.offset)
+              }
+              values[slot] = try reader.value()
+            }
+            before = values
+          } else {
+            before = try slots(&reader, shape.slots.count)
+          }
+        }
+        guard let some = after ?? before else { throw DecodingError("an empty event", offset: reader.offset) }
+        changes.append(
+          Change(
+            collection: collection, key: shape.key(some), before: before.map(shape.row),
+            after: after.map(shape.row), cause: causes[reason]))
+      }
+      return Chunk(
+        first: first, last: last, begins: begins, digest: Digest(bytes: digest),
+        frontier: frontier.map(Digest.list) ?? operations, changes: changes)
+    } catch let error as DecodingError {
+      throw StoreError(
+        .damaged, "the events from position \(first) are damaged (\(error)): restore the store from a backup")
+    }
+  }
+
+  private static func slots(_ reader: inout CanonicalReader, _ count: Int) throws(DecodingError)
+    -> [Value?]
+  {
+    guard try reader.arrayHeader() == count else {
+      throw DecodingError("not a row of this schema", offset: reader.offset)
+    }
+    var values: [Value?] = []
+    values.reserveCapacity(count)
+    for _ in 0..<count { values.append(try reader.value()) }
+    return values
+  }
+}

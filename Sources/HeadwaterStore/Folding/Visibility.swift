@@ -1,0 +1,147 @@
+import HeadwaterModel
+import HeadwaterStream
+
+/// A row whose visible image may have changed, and why.
+struct Effect {
+  let row: RowState
+  let reason: Cause.Reason
+}
+
+/// Brings the visible rows up to date after some rows were folded.
+///
+/// The visible rows are the greatest set of live rows whose `cascade` targets are visible. So a row that
+/// comes to life is supposed visible together with everything that waits for it, and then whatever lacks a
+/// target is taken out again until nothing changes: iterative, and linear in what is affected.
+struct Visibility {
+  let rows: RowTable
+  let layout: SchemaLayout
+
+  /// - Parameters:
+  ///   - touched: the rows that the operation changed, in order, with their images before.
+  ///   - capture: takes the image before of a row that is about to change.
+  /// - Returns: the rows whose image may have changed; targets before what refers to them.
+  func settle(_ touched: [RowState], capture: (RowState) -> Void) throws -> [Effect] {
+    for row in touched { try updateReferences(row) }
+
+    // Up: suppose visible all that is live and not visible, and what waits for it.
+    var raised: [RowState] = []
+    var waiting: [RowState] = []
+    var queue = touched.filter { $0.isLive && !$0.isVisible }
+    let own = queue.count
+    var index = 0
+    while index < queue.count {
+      let row = queue[index]
+      index += 1
+      guard row.isLive, !row.isVisible else { continue }
+      capture(row)
+      row.isVisible = true
+      rows.touch(row)
+      raised.append(row)
+      if index > own { waiting.append(row) }
+      guard layout.collections[row.collection].isReferenced, !row.isFresh else { continue }
+      for referrer in try rows.referrers(of: row.number) {
+        let source = try rows.row(number: referrer.source)
+        if source.isLive, !source.isVisible, policy(source, referrer.slot) == .cascade {
+          queue.append(source)
+        }
+      }
+    }
+
+    // Down: take out what is not live or lacks a target.
+    var lowered: [RowState] = []
+    queue = touched.filter(\.isVisible) + waiting
+    index = 0
+    while index < queue.count {
+      let row = queue[index]
+      index += 1
+      guard row.isVisible, try !(row.isLive && hasTargets(row)) else { continue }
+      capture(row)
+      row.isVisible = false
+      rows.touch(row)
+      lowered.append(row)
+      guard layout.collections[row.collection].isReferenced else { continue }
+      for referrer in try rows.referrers(of: row.number) {
+        let source = try rows.row(number: referrer.source)
+        if source.isVisible, policy(source, referrer.slot) == .cascade { queue.append(source) }
+      }
+    }
+
+    // Mask and unmask the references whose target went or came.
+    var effects: [Effect] = []
+    var seen: Set<Int64> = []
+    for row in touched where seen.insert(row.number).inserted {
+      try remask(row)
+      effects.append(Effect(row: row, reason: .applied))
+    }
+    for row in raised + lowered where seen.insert(row.number).inserted {
+      try remask(row)
+      effects.append(Effect(row: row, reason: .cascaded))
+    }
+    for row in effects.map(\.row)
+    where (row.before != nil) != row.isVisible && layout.collections[row.collection].isReferenced
+      && !row.isFresh
+    {
+      for referrer in try rows.referrers(of: row.number) {
+        let source = try rows.row(number: referrer.source)
+        guard policy(source, referrer.slot) == .null else { continue }
+        if source.isVisible { capture(source) }
+        try remask(source)
+        if source.isVisible, seen.insert(source.number).inserted {
+          effects.append(Effect(row: source, reason: .cascaded))
+        }
+      }
+    }
+    return effects
+  }
+
+  private func policy(_ row: RowState, _ slot: Int) -> Field.DeletePolicy {
+    layout.collections[row.collection].policy(ofSlot: slot)
+  }
+
+  private func hasTargets(_ row: RowState) throws -> Bool {
+    for reference in layout.collections[row.collection].references where reference.policy != .null {
+      guard case .reference(let key)? = row.values[reference.slot] else { continue }
+      guard try rows.row(RowTable.key(reference.target, key))?.isVisible ?? false else {
+        return false
+      }
+    }
+    return true
+  }
+
+  private func remask(_ row: RowState) throws {
+    var masked: [Int] = []
+    if row.isLive {
+      for reference in layout.collections[row.collection].references where reference.policy == .null {
+        guard case .reference(let key)? = row.values[reference.slot] else { continue }
+        if try !(rows.row(RowTable.key(reference.target, key))?.isVisible ?? false) {
+          masked.append(reference.slot)
+        }
+      }
+    }
+    if masked != row.masked {
+      row.masked = masked
+      rows.touch(row)
+    }
+  }
+
+  /// The rows that the row's references refer to now, 0 for none: what the table of references has of it.
+  func targets(of row: RowState) throws -> [Int64] {
+    try layout.collections[row.collection].references.map { reference in
+      guard row.isLive, case .reference(let key)? = row.values[reference.slot] else { return 0 }
+      return try rows.row(RowTable.key(reference.target, key))?.number ?? 0
+    }
+  }
+
+  /// Makes the table of references agree with the row's folded values.
+  private func updateReferences(_ row: RowState) throws {
+    let references = layout.collections[row.collection].references
+    guard !references.isEmpty else { return }
+    for (index, target) in try targets(of: row).enumerated() {
+      let before = row.targets.isEmpty ? 0 : row.targets[index]
+      guard before != target else { continue }
+      let slot = references[index].slot
+      if before != 0 { try rows.removeReference(target: before, source: row.number, slot: slot) }
+      if target != 0 { try rows.addReference(target: target, source: row.number, slot: slot) }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import HeadwaterModel
+import HeadwaterStream
+import SQLiteDriver
+
+extension Snapshot {
+  /// The state of the stream.
+  func head() throws -> SourceHead {
+    let frontier = try frontier()
+    var position: Int64 = 0
+    var digest = Digest.zero
+    let statement = try db.cached("SELECT last, digest FROM event ORDER BY first DESC LIMIT 1")
+    defer { statement.reset() }
+    if try statement.step() {
+      position = statement.int(0)
+      guard let stored = Digest(bytes: statement.bytes(1)) else {
+        throw StoreError(.damaged, "the last event of the store is damaged")
+      }
+      digest = stored
+    } else if let (cut, stored) = try trimmed() {
+      (position, digest) = (cut, stored)
+    }
+    return head(position: position, digest: digest, frontier: frontier)
+  }
+
+  func head(position: Int64, digest: Digest, frontier: [Digest]) -> SourceHead {
+    SourceHead(
+      database: database, replica: replica, position: position, digest: digest,
+      frontier: frontier, schema: layout.hash)
+  }
+
+  /// The position up to which events are gone, with the digest there.
+  func trimmed() throws -> (Int64, Digest)? {
+    guard let bytes = try StoreFile.meta(db, "trimmed"), bytes.count == 40,
+      let digest = Digest(bytes: bytes[8...])
+    else { return nil }
+    return (bytes[..<8].reduce(0) { $0 << 8 | Int64($1) }, digest)
+  }
+
+  /// The digest of the chain of events at a position where a transaction ends; nil for any other.
+  func digest(at position: Int64) throws -> Digest? {
+    if position == 0, try trimmed() == nil { return .zero }
+    if let (cut, digest) = try trimmed(), cut == position { return digest }
+    let statement = try db.cached(
+      "SELECT digest FROM event WHERE first <= ? AND last = ? ORDER BY first DESC LIMIT 1")
+    statement.bind(1, position)
+    statement.bind(2, position)
+    defer { statement.reset() }
+    return try statement.step() ? Digest(bytes: statement.bytes(0)) : nil
+  }
+
+  /// What the store makes of a checkpoint.
+  func recognise(_ checkpoint: Checkpoint) throws -> Recognition {
+    guard checkpoint.database == database else { return .foreign }
+    guard checkpoint.replica == replica else { return .otherReplica }
+    if let (cut, _) = try trimmed(), checkpoint.position < cut { return .trimmed }
+    return try digest(at: checkpoint.position) == checkpoint.digest ? .resumable : .unknown
+  }
+
+  /// Whole transactions after a position (see `ChangeSource.transactions`).
+  public func transactions(after position: Int64, limit: Int, maximumTransaction: Int) throws
+    -> TransactionPage
+  {
+    if let (cut, _) = try trimmed(), position < cut { return .trimmed }
+    let statement = try db.cached(
+      "SELECT first, last, begins, digest, frontier, bytes FROM event WHERE first > ? ORDER BY first")
+    statement.bind(1, position)
+    defer { statement.reset() }
+    var result: [Transaction] = []
+    var count = 0
+    var changes: [Change] = []
+    while try statement.step() {
+      let (first, last, begins) = (statement.int(0), statement.int(1), statement.int(2))
+      if changes.isEmpty, begins == first, statement.isNull(3) || last - first + 1 > maximumTransaction {
+        let end = try transactionEnd(from: first)
+        if end - first + 1 > maximumTransaction {
+          return result.isEmpty ? .oversized(changes: Int(end - first + 1)) : .transactions(result)
+        }
+      }
+      let chunk = try EventTable.decode(
+        statement.bytes(5), first: first, last: last, begins: begins, digest: statement.bytes(3),
+        frontier: statement.isNull(4) ? nil : statement.bytes(4), layout: layout)
+      changes += chunk.changes
+      if let digest = chunk.digest {
+        result.append(
+          Transaction(
+            firstPosition: begins,
+            head: head(position: last, digest: digest, frontier: chunk.frontier),
+            changes: changes))
+        count += changes.count
+        changes = []
+        if count >= limit { break }
+      }
+    }
+    return .transactions(result)
+  }
+
+  private func transactionEnd(from first: Int64) throws -> Int64 {
+    let statement = try db.cached(
+      "SELECT last FROM event WHERE first >= ? AND digest IS NOT NULL ORDER BY first LIMIT 1")
+    statement.bind(1, first)
+    defer { statement.reset() }
+    return try statement.step() ? statement.int(0) : first
+  }
+
+  /// A page of all visible rows in storage order (see `ChangeSource.rows`).
+  func page(after position: RowPosition?, limit: Int) throws -> RowPage {
+    let found = try rows.visible(
+      after: position.map { RowTable.key($0.collection, $0.key) }, upTo: nil, limit: limit + 1)
+    var causes: [Int64: Cause] = [:]
+    let changes = try found.prefix(limit).map { row in
+      let shape = layout.collections[row.collection]
+      let values = shape.visibleValues(row.values, stamps: row.stamps, masked: row.masked)
+      // The row's last writer stands for how it came about.
+      let operation = row.stamps.max() ?? row.creator
+      let cause: Cause
+      if let known = causes[operation] {
+        cause = known
+      } else {
+        let record = try log.record(operation)
+        cause = Cause(
+          operations: [record.id], author: try log.author(number: record.author).principal,
+          time: record.time, reason: .applied)
+        causes[operation] = cause
+      }
+      return Change(
+        collection: row.collection, key: shape.key(values), before: nil, after: shape.row(values),
+        cause: cause)
+    }
+    return RowPage(rows: changes, isLast: found.count <= limit, head: try head())
+  }
+}

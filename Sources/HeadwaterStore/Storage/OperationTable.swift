@@ -1,0 +1,475 @@
+import HeadwaterLog
+import HeadwaterModel
+import SQLiteDriver
+
+/// What the store knows of an operation without decoding its body.
+struct OperationRecord {
+  /// Local, ascending in order of arrival; a parent's is below its children's.
+  let number: Int64
+  let id: Digest
+  let height: Int64
+  let author: Int64
+  let place: Place
+  let time: Int64
+  /// Nil for a valid operation.
+  let reason: VerdictReason?
+  let voidedBy: [Digest]
+
+  var isValid: Bool { reason == nil }
+
+  /// Canonical order: ascending (height, id).
+  func precedes(_ other: OperationRecord) -> Bool {
+    height != other.height ? height < other.height : id < other.id
+  }
+}
+
+/// A principal whose operations the store holds.
+struct AuthorRecord {
+  let number: Int64
+  let principal: Digest
+  let suite: UInt8
+  let publicKey: [UInt8]
+  /// The author's operation that is canonically last.
+  var highest: Int64?
+}
+
+/// The operations in a store's file, by local number, id, or place in the DAG.
+///
+/// Reads through small caches; a writer's additions are visible to it at once. Confined with its connection.
+final class OperationTable {
+  /// How many of the newest operations may be missing from the table `locator`. They are found through a
+  /// dictionary that is filled on opening; the table is extended in bulk, sorted, because an insert of a
+  /// random key for every operation costs more than all the rest of it.
+  static let locatorTail = 16_384
+
+  private let db: Connection
+  private var records: [Int64: OperationRecord] = [:]
+  private var authorsByPrincipal: [Digest: AuthorRecord] = [:]
+  private var authorsByNumber: [Int64: AuthorRecord] = [:]
+  /// The numbers of operations that `locator` does not have yet, by the prefix of their ids.
+  private var tail: [UInt64: [Int64]] = [:]
+  private var tailCount = 0
+  private var indexedUpTo: Int64 = 0
+  private(set) var nextNumber: Int64 = 1
+  let ancestry: Ancestry
+
+  init(_ db: Connection, isWriter: Bool) throws {
+    self.db = db
+    ancestry = Ancestry(storage: AncestryTable(db))
+    if let stored = try StoreFile.meta(db, "locator") {
+      indexedUpTo = stored.reduce(0) { $0 << 8 | Int64($1) }
+    }
+    nextNumber = (try db.integer("SELECT max(number) FROM operation") ?? 0) + 1
+    if isWriter { try loadTail() }
+  }
+
+  private func loadTail() throws {
+    let statement = try db.cached("SELECT number, id FROM operation WHERE number > ?")
+    statement.bind(1, indexedUpTo)
+    while try statement.step() {
+      guard let id = statement.withBytes(1, { Digest(bytes: $0) }) else { continue }
+      tail[id.prefix, default: []].append(statement.int(0))
+      tailCount += 1
+    }
+  }
+
+  // MARK: Looking up
+
+  /// The local number of the operation with that id.
+  func number(of id: Digest) throws -> Int64? {
+    for number in tail[id.prefix] ?? [] where try record(number).id == id { return number }
+    let statement = try db.cached("SELECT number FROM locator WHERE prefix = ?")
+    statement.bind(1, Int64(bitPattern: id.prefix))
+    var candidates: [Int64] = []
+    while try statement.step() { candidates.append(statement.int(0)) }
+    for number in candidates where try record(number).id == id { return number }
+    if tailCount == 0 {
+      // A reader has no tail in memory.
+      let scan = try db.cached("SELECT number FROM operation WHERE number > ? AND id = ?")
+      scan.bind(1, indexedUpTo)
+      scan.bind(2, id.bytes)
+      defer { scan.reset() }
+      if try scan.step() { return scan.int(0) }
+    }
+    return nil
+  }
+
+  /// The numbers of all operations whose id begins with those hexadecimal digits; at most two.
+  func numbers(withPrefix digits: String) throws -> [Int64] {
+    guard !digits.isEmpty, digits.utf8.count <= 64 else { return [] }
+    if digits.utf8.count == 64 {
+      return try Digest(hex: digits).flatMap { try number(of: $0) }.map { [$0] } ?? []
+    }
+    guard
+      let low = Digest(hex: digits + String(repeating: "0", count: 64 - digits.utf8.count)),
+      let high = Digest(hex: digits + String(repeating: "f", count: 64 - digits.utf8.count))
+    else { return [] }
+    let statement = try db.prepare("SELECT number FROM operation WHERE id BETWEEN ? AND ? LIMIT 2")
+    statement.bind(1, low.bytes)
+    statement.bind(2, high.bytes)
+    var found: [Int64] = []
+    while try statement.step() { found.append(statement.int(0)) }
+    return found
+  }
+
+  private static let columns =
+    "number, id, height, author, chain, position, time, reason, voided_by"
+
+  private func read(_ statement: Statement) throws -> OperationRecord {
+    guard let id = statement.withBytes(1, { Digest(bytes: $0) }) else {
+      throw StoreError(
+        .damaged, "operation \(statement.int(0)) has no id: restore the store from a backup")
+    }
+    var reason: VerdictReason?
+    var voidedBy: [Digest] = []
+    if !statement.isNull(7) {
+      reason = VerdictReason(rawValue: statement.text(7)) ?? .notLive
+      voidedBy = Digest.list(statement.bytes(8))
+    }
+    return OperationRecord(
+      number: statement.int(0), id: id, height: statement.int(2), author: statement.int(3),
+      place: Place(chain: statement.int(4), position: statement.int(5)), time: statement.int(6),
+      reason: reason, voidedBy: voidedBy)
+  }
+
+  /// The record of an operation that is known to be there.
+  func record(_ number: Int64) throws -> OperationRecord {
+    if let record = records[number] { return record }
+    let statement = try db.cached(
+      "SELECT \(OperationTable.columns) FROM operation WHERE number = ?")
+    statement.bind(1, number)
+    defer { statement.reset() }
+    guard try statement.step() else {
+      throw StoreError(
+        .damaged, "operation \(number) is missing from the store: restore it from a backup")
+    }
+    let record = try read(statement)
+    remember(record)
+    return record
+  }
+
+  /// The number of the operation at a place.
+  func number(at place: Place) throws -> Int64? {
+    let statement = try db.cached(
+      "SELECT number FROM operation WHERE chain = ? AND position = ?")
+    statement.bind(1, place.chain)
+    statement.bind(2, place.position)
+    defer { statement.reset() }
+    return try statement.step() ? statement.int(0) : nil
+  }
+
+  private func remember(_ record: OperationRecord) {
+    if records.count > 8_192 { records.removeAll(keepingCapacity: true) }
+    records[record.number] = record
+  }
+
+  /// The canonical bytes of an operation.
+  func body(_ number: Int64) throws -> [UInt8] {
+    let statement = try db.cached("SELECT body FROM operation WHERE number = ?")
+    statement.bind(1, number)
+    defer { statement.reset() }
+    guard try statement.step() else {
+      throw StoreError(
+        .damaged, "operation \(number) is missing from the store: restore it from a backup")
+    }
+    return statement.bytes(0)
+  }
+
+  /// An operation, decoded.
+  func operation(_ number: Int64) throws -> Operation {
+    do {
+      return try Operation.decode(try body(number))
+    } catch let error as DecodingError {
+      throw StoreError(
+        .damaged, "operation \(number) is damaged in the store (\(error)): restore it from a backup")
+    }
+  }
+
+  /// An operation with what proves it.
+  func signed(_ number: Int64) throws -> SignedOperation {
+    let statement = try db.cached("SELECT body, signature, author FROM operation WHERE number = ?")
+    statement.bind(1, number)
+    defer { statement.reset() }
+    guard try statement.step() else {
+      throw StoreError(
+        .damaged, "operation \(number) is missing from the store: restore it from a backup")
+    }
+    let author = try self.author(number: statement.int(2))
+    return SignedOperation(
+      body: statement.bytes(0), suite: author.suite, publicKey: author.publicKey,
+      signature: statement.bytes(1))
+  }
+
+  // MARK: Authors
+
+  func author(_ principal: Digest) throws -> AuthorRecord? {
+    if let author = authorsByPrincipal[principal] { return author }
+    let statement = try db.cached(
+      "SELECT number, principal, suite, key, highest FROM author WHERE principal = ?")
+    statement.bind(1, principal.bytes)
+    return try readAuthor(statement)
+  }
+
+  func author(number: Int64) throws -> AuthorRecord {
+    if let author = authorsByNumber[number] { return author }
+    let statement = try db.cached(
+      "SELECT number, principal, suite, key, highest FROM author WHERE number = ?")
+    statement.bind(1, number)
+    guard let author = try readAuthor(statement) else {
+      throw StoreError(.damaged, "author \(number) is missing from the store")
+    }
+    return author
+  }
+
+  private func readAuthor(_ statement: Statement) throws -> AuthorRecord? {
+    defer { statement.reset() }
+    guard try statement.step(), let principal = Digest(bytes: statement.bytes(1)) else { return nil }
+    let author = AuthorRecord(
+      number: statement.int(0), principal: principal,
+      suite: UInt8(truncatingIfNeeded: statement.int(2)), publicKey: statement.bytes(3),
+      highest: statement.isNull(4) ? nil : statement.int(4))
+    if authorsByNumber.count > 4_096 {
+      authorsByNumber.removeAll()
+      authorsByPrincipal.removeAll()
+    }
+    authorsByNumber[author.number] = author
+    authorsByPrincipal[principal] = author
+    return author
+  }
+
+  func addAuthor(_ principal: Digest, suite: UInt8, publicKey: [UInt8]) throws -> AuthorRecord {
+    let statement = try db.cached("INSERT INTO author (principal, suite, key) VALUES (?, ?, ?)")
+    statement.bind(1, principal.bytes)
+    statement.bind(2, Int64(suite))
+    statement.bind(3, publicKey)
+    try statement.run()
+    let author = AuthorRecord(
+      number: db.lastInsertedRow, principal: principal, suite: suite, publicKey: publicKey,
+      highest: nil)
+    authorsByNumber[author.number] = author
+    authorsByPrincipal[principal] = author
+    return author
+  }
+
+  /// The author's highest operation in the past of, or among, `parents`.
+  func highest(of author: AuthorRecord, parents: [OperationRecord], isWholeFrontier: Bool) throws
+    -> OperationRecord?
+  {
+    guard let last = author.highest else { return nil }
+    let candidate = try record(last)
+    if isWholeFrontier { return candidate }
+    if try isInPast(candidate, ofOrAmong: parents) { return candidate }
+    // Chain by chain: in each, the past of the parents is a prefix.
+    var best: OperationRecord?
+    var chain: Int64 = 0
+    while let next = try nextChain(of: author.number, after: chain) {
+      chain = next
+      var reach: Int64 = 0
+      for parent in parents { reach = max(reach, try ancestry.reach(of: parent.place, in: chain)) }
+      let statement = try db.cached(
+        "SELECT number FROM operation WHERE author = ? AND chain = ? AND position <= ? ORDER BY position DESC LIMIT 1"
+      )
+      statement.bind(1, author.number)
+      statement.bind(2, chain)
+      statement.bind(3, reach)
+      let found = try statement.step() ? statement.int(0) : nil
+      statement.reset()
+      if let found {
+        let record = try record(found)
+        if best.map({ $0.precedes(record) }) ?? true { best = record }
+      }
+    }
+    return best
+  }
+
+  private func nextChain(of author: Int64, after chain: Int64) throws -> Int64? {
+    let statement = try db.cached(
+      "SELECT chain FROM operation WHERE author = ? AND chain > ? ORDER BY chain LIMIT 1")
+    statement.bind(1, author)
+    statement.bind(2, chain)
+    defer { statement.reset() }
+    return try statement.step() ? statement.int(0) : nil
+  }
+
+  func isInPast(_ record: OperationRecord, ofOrAmong others: [OperationRecord]) throws -> Bool {
+    for other in others {
+      if other.number == record.number { return true }
+      if try ancestry.isAncestor(record.place, of: other.place) { return true }
+    }
+    return false
+  }
+
+  // MARK: Adding
+
+  /// Adds an operation and reports whether its author has equivocated with it.
+  func insert(
+    _ record: OperationRecord, body: [UInt8], signature: [UInt8], author: inout AuthorRecord,
+    previous: Digest?
+  ) throws {
+    let statement = try db.cached(
+      "INSERT INTO operation (number, id, height, author, chain, position, time, reason, voided_by, body, signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    statement.bind(1, record.number)
+    record.id.withUnsafeBytes { statement.bind(2, $0) }
+    statement.bind(3, record.height)
+    statement.bind(4, record.author)
+    statement.bind(5, record.place.chain)
+    statement.bind(6, record.place.position)
+    statement.bind(7, record.time)
+    if let reason = record.reason {
+      statement.bind(8, reason.rawValue)
+      statement.bind(9, Digest.bytes(record.voidedBy))
+    } else {
+      statement.bindNull(8)
+      statement.bindNull(9)
+    }
+    statement.bind(10, body)
+    statement.bind(11, signature)
+    try statement.run()
+    nextNumber = record.number + 1
+    remember(record)
+    tail[record.id.prefix, default: []].append(record.number)
+    tailCount += 1
+
+    if let highest = author.highest {
+      let last = try self.record(highest)
+      if last.id != previous {
+        // Something of the author's is neither in this operation's past nor after it.
+        let fork = try db.cached("INSERT OR IGNORE INTO equivocation (number, author) VALUES (?, ?)")
+        fork.bind(1, record.number)
+        fork.bind(2, author.number)
+        try fork.run()
+      }
+      if last.precedes(record) { author.highest = record.number }
+    } else {
+      author.highest = record.number
+    }
+    authorsByNumber[author.number] = author
+    authorsByPrincipal[author.principal] = author
+    dirtyAuthors.insert(author.number)
+  }
+
+  private var dirtyAuthors: Set<Int64> = []
+
+  /// Writes what is kept in memory until a commit; call before committing.
+  func flush() throws {
+    for number in dirtyAuthors.sorted() {
+      let statement = try db.cached("UPDATE author SET highest = ? WHERE number = ?")
+      statement.bind(1, authorsByNumber[number]?.highest)
+      statement.bind(2, number)
+      try statement.run()
+    }
+    dirtyAuthors.removeAll()
+    guard tailCount >= OperationTable.locatorTail else { return }
+    let statement = try db.cached("INSERT OR IGNORE INTO locator (prefix, number) VALUES (?, ?)")
+    for (prefix, numbers) in tail.map({ (Int64(bitPattern: $0), $1) }).sorted(by: { $0.0 < $1.0 }) {
+      for number in numbers {
+        statement.bind(1, prefix)
+        statement.bind(2, number)
+        try statement.run()
+      }
+    }
+    indexedUpTo = nextNumber - 1
+    try StoreFile.setMeta(
+      db, "locator", withUnsafeBytes(of: indexedUpTo.bigEndian) { Array($0) })
+    tail.removeAll(keepingCapacity: true)
+    tailCount = 0
+  }
+}
+
+extension Digest {
+  /// Digests one after another.
+  static func bytes(_ digests: [Digest]) -> [UInt8] { digests.flatMap(\.bytes) }
+
+  static func list(_ bytes: [UInt8]) -> [Digest] {
+    stride(from: 0, to: bytes.count - 31, by: 32).compactMap { Digest(bytes: bytes[$0..<$0 + 32]) }
+  }
+}
+
+/// The tables of `Ancestry` in the store's file.
+final class AncestryTable: AncestryStorage {
+  private let db: Connection
+  private var chains: [Int64: Chain] = [:]
+  private var count: Int64?
+
+  init(_ db: Connection) { self.db = db }
+
+  func chain(_ number: Int64) throws -> Chain {
+    if let chain = chains[number] { return chain }
+    let statement = try db.cached(
+      "SELECT length, base_chain, base_position, depth FROM chain WHERE number = ?")
+    statement.bind(1, number)
+    defer { statement.reset() }
+    guard try statement.step() else {
+      throw StoreError(.damaged, "chain \(number) is missing from the store")
+    }
+    let chain = Chain(
+      number: number, length: statement.int(0),
+      base: statement.isNull(1)
+        ? nil : Place(chain: statement.int(1), position: statement.int(2)),
+      depth: Int(statement.int(3)))
+    remember(chain)
+    return chain
+  }
+
+  private func remember(_ chain: Chain) {
+    if chains.count > 8_192 { chains.removeAll(keepingCapacity: true) }
+    chains[chain.number] = chain
+  }
+
+  func setChain(_ chain: Chain) throws {
+    let statement = try db.cached(
+      "INSERT INTO chain (number, length, base_chain, base_position, depth) VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET length = excluded.length"
+    )
+    statement.bind(1, chain.number)
+    statement.bind(2, chain.length)
+    statement.bind(3, chain.base?.chain)
+    statement.bind(4, chain.base?.position)
+    statement.bind(5, chain.depth)
+    try statement.run()
+    remember(chain)
+    if let count { self.count = max(count, chain.number) }
+  }
+
+  var chainCount: Int64 {
+    get throws {
+      if let count { return count }
+      let found = try db.integer("SELECT max(number) FROM chain") ?? 0
+      count = found
+      return found
+    }
+  }
+
+  func reach(chain: Int64, other: Int64, position: Int64) throws -> Int64? {
+    let statement = try db.cached(
+      "SELECT reach FROM ancestry WHERE chain = ? AND other = ? AND position <= ? ORDER BY position DESC LIMIT 1"
+    )
+    statement.bind(1, chain)
+    statement.bind(2, other)
+    statement.bind(3, position)
+    defer { statement.reset() }
+    return try statement.step() ? statement.int(0) : nil
+  }
+
+  func entries(chain: Int64, after: Int64, upTo: Int64) throws -> [(other: Int64, reach: Int64)] {
+    let statement = try db.cached(
+      "SELECT other, reach FROM ancestry WHERE chain = ? AND position > ? AND position <= ? ORDER BY position, other"
+    )
+    statement.bind(1, chain)
+    statement.bind(2, after)
+    statement.bind(3, upTo)
+    var result: [(other: Int64, reach: Int64)] = []
+    while try statement.step() { result.append((statement.int(0), statement.int(1))) }
+    return result
+  }
+
+  func addEntry(chain: Int64, other: Int64, position: Int64, reach: Int64) throws {
+    let statement = try db.cached(
+      "INSERT OR REPLACE INTO ancestry (chain, other, position, reach) VALUES (?, ?, ?, ?)")
+    statement.bind(1, chain)
+    statement.bind(2, other)
+    statement.bind(3, position)
+    statement.bind(4, reach)
+    try statement.run()
+  }
+}

@@ -1,0 +1,345 @@
+import HeadwaterModel
+import SQLiteDriver
+
+/// One row as the store folds it. Mutable, shared within one engine, written back by `RowTable.flush`.
+final class RowState {
+  /// Local, ascending in order of first appearance.
+  let number: Int64
+  let collection: Int
+  /// `RowTable.key(collection, key)`.
+  let storageKey: [UInt8]
+  /// Whether a create is valid and not deleted.
+  var isLive = false
+  /// Whether it is live and everything that it must refer to is visible.
+  var isVisible = false
+  /// The canonically last live create; of a row that is not live, the first operation that touched it.
+  var creator: Int64
+  /// All live creates, in order of arrival. Usually the creator alone.
+  var creates: [Int64] = []
+  /// The folded value of each slot, references not masked, defaults not applied.
+  var values: [Value?]
+  /// The operation that assigned each slot; 0 where none did.
+  var stamps: [Int64]
+  /// The slots with `@onDelete(null)` whose target is not visible, ascending.
+  var masked: [Int] = []
+  /// Whether the table `touch` has the row's history; otherwise `creator` is all of it.
+  var hasTouches = false
+  /// What its references referred to before the operation `mark`, as row numbers, 0 for none; empty for a new row.
+  var targets: [Int64] = []
+
+  var isNew: Bool
+  var isDirty = false
+  /// The operation during which `before` was taken.
+  var mark: Int64 = 0
+  var before: [Value?]?
+  /// Whether the row did not exist before the operation `mark`.
+  var isFresh = false
+
+  init(number: Int64, collection: Int, storageKey: [UInt8], slotCount: Int, creator: Int64) {
+    self.number = number
+    self.collection = collection
+    self.storageKey = storageKey
+    self.creator = creator
+    values = Array(repeating: nil, count: slotCount)
+    stamps = Array(repeating: 0, count: slotCount)
+    isNew = true
+  }
+
+  /// Forgets everything folded.
+  func clear() {
+    isLive = false
+    creates = []
+    for index in values.indices {
+      values[index] = nil
+      stamps[index] = 0
+    }
+  }
+}
+
+/// The rows in a store's file, by key.
+final class RowTable {
+  /// How many clean rows are kept in memory between commits.
+  private static let cachedRows = 20_000
+
+  private enum Flag {
+    static let live: Int64 = 1
+    static let visible: Int64 = 2
+    static let touches: Int64 = 4
+  }
+
+  private let db: Connection
+  private let layouts: SchemaLayout
+  private var byKey: [[UInt8]: RowState] = [:]
+  private var byNumber: [Int64: RowState] = [:]
+  private var dirty: [RowState] = []
+  private var nextNumber: Int64
+  private var writer = CanonicalWriter()
+
+  init(_ db: Connection, layouts: SchemaLayout) throws {
+    self.db = db
+    self.layouts = layouts
+    nextNumber = (try db.integer("SELECT max(number) FROM row") ?? 0) + 1
+  }
+
+  /// The key under which a row is stored: two bytes of the collection, then the key's ordered bytes.
+  static func key(_ collection: Int, _ key: Key) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(32)
+    bytes.append(UInt8(truncatingIfNeeded: collection >> 8))
+    bytes.append(UInt8(truncatingIfNeeded: collection))
+    for value in key.values { KeyEncoding.append(value, to: &bytes) }
+    return bytes
+  }
+
+  static func collection(of storageKey: [UInt8]) -> Int { Int(storageKey[0]) << 8 | Int(storageKey[1]) }
+
+  private static let columns = "number, key, flags, creator, creates, stamps, image, masked"
+
+  func row(_ storageKey: [UInt8]) throws -> RowState? {
+    if let row = byKey[storageKey] { return row }
+    let statement = try db.cached("SELECT \(RowTable.columns) FROM row WHERE key = ?")
+    statement.bind(1, storageKey)
+    defer { statement.reset() }
+    guard try statement.step() else { return nil }
+    return try keep(read(statement))
+  }
+
+  func row(number: Int64) throws -> RowState {
+    if let row = byNumber[number] { return row }
+    let statement = try db.cached("SELECT \(RowTable.columns) FROM row WHERE number = ?")
+    statement.bind(1, number)
+    defer { statement.reset() }
+    guard try statement.step() else {
+      throw StoreError(.damaged, "row \(number) is missing from the store: restore it from a backup")
+    }
+    return try keep(read(statement))
+  }
+
+  private func keep(_ row: RowState) -> RowState {
+    // A row may be in memory under its number only through its key, so the two maps agree.
+    if let known = byNumber[row.number] { return known }
+    byKey[row.storageKey] = row
+    byNumber[row.number] = row
+    return row
+  }
+
+  /// A row of a key that was never seen.
+  func add(_ storageKey: [UInt8], creator: Int64) -> RowState {
+    let collection = RowTable.collection(of: storageKey)
+    let row = RowState(
+      number: nextNumber, collection: collection, storageKey: storageKey,
+      slotCount: layouts.collections[collection].slots.count, creator: creator)
+    nextNumber += 1
+    byKey[storageKey] = row
+    byNumber[row.number] = row
+    touch(row)
+    return row
+  }
+
+  /// Notes that the row must be written.
+  func touch(_ row: RowState) {
+    guard !row.isDirty else { return }
+    row.isDirty = true
+    dirty.append(row)
+  }
+
+  /// Visible rows in storage order after a key, for snapshots and listings.
+  func visible(after storageKey: [UInt8]?, upTo end: [UInt8]?, limit: Int) throws -> [RowState] {
+    var sql = "SELECT \(RowTable.columns) FROM row WHERE key > ? AND flags & 2"
+    if end != nil { sql += " AND key < ?" }
+    let statement = try db.cached(sql + " ORDER BY key LIMIT \(limit)")
+    statement.bind(1, storageKey ?? [])
+    if let end { statement.bind(2, end) }
+    var rows: [RowState] = []
+    while try statement.step() { rows.append(try read(statement)) }
+    return rows
+  }
+
+  /// All rows of a collection that were ever seen, in storage order after a key.
+  func all(after storageKey: [UInt8], upTo end: [UInt8], limit: Int) throws -> [RowState] {
+    let statement = try db.cached(
+      "SELECT \(RowTable.columns) FROM row WHERE key > ? AND key < ? ORDER BY key LIMIT \(limit)")
+    statement.bind(1, storageKey)
+    statement.bind(2, end)
+    var rows: [RowState] = []
+    while try statement.step() { rows.append(try read(statement)) }
+    return rows
+  }
+
+  // MARK: Bytes
+
+  private func read(_ statement: Statement) throws -> RowState {
+    let storageKey = statement.bytes(1)
+    let number = statement.int(0)
+    guard storageKey.count > 2,
+      RowTable.collection(of: storageKey) < layouts.collections.count
+    else { throw RowTable.damaged(number) }
+    let collection = RowTable.collection(of: storageKey)
+    let row = RowState(
+      number: number, collection: collection, storageKey: storageKey,
+      slotCount: layouts.collections[collection].slots.count, creator: statement.int(3))
+    row.isNew = false
+    let flags = statement.int(2)
+    row.isLive = flags & Flag.live != 0
+    row.isVisible = flags & Flag.visible != 0
+    row.hasTouches = flags & Flag.touches != 0
+    do {
+      if row.isLive {
+        row.creates = statement.isNull(4) ? [row.creator] : try numbers(statement.bytes(4))
+        var reader = CanonicalReader(statement.bytes(6))
+        for slot in row.values.indices {
+          if reader.undefined() { continue }
+          row.values[slot] = try reader.value()
+          row.stamps[slot] = row.creator
+        }
+        try reader.finish()
+        if !statement.isNull(5) {
+          let stamps = try numbers(statement.bytes(5))
+          guard stamps.count == row.stamps.count else { throw RowTable.damaged(number) }
+          row.stamps = stamps
+        }
+      }
+      if !statement.isNull(7) {
+        row.masked = try numbers(statement.bytes(7)).map(Int.init)
+        guard row.masked.allSatisfy({ $0 >= 0 && $0 < row.values.count }) else {
+          throw RowTable.damaged(number)
+        }
+      }
+    } catch is DecodingError {
+      throw RowTable.damaged(number)
+    }
+    return row
+  }
+
+  private static func damaged(_ number: Int64) -> StoreError {
+    StoreError(.damaged, "row \(number) is damaged in the store: restore it from a backup")
+  }
+
+  private func numbers(_ bytes: [UInt8]) throws(DecodingError) -> [Int64] {
+    var reader = CanonicalReader(bytes)
+    var result: [Int64] = []
+    while !reader.isAtEnd { result.append(try reader.int()) }
+    return result
+  }
+
+  private func bytes(_ numbers: [Int64]) -> [UInt8] {
+    var writer = CanonicalWriter()
+    for number in numbers { writer.int(number) }
+    return writer.bytes
+  }
+
+  /// Writes the rows that changed; call before committing.
+  func flush() throws {
+    let insert = try db.cached(
+      "INSERT INTO row (flags, creator, creates, stamps, image, masked, number, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    let update = try db.cached(
+      "UPDATE row SET flags = ?, creator = ?, creates = ?, stamps = ?, image = ?, masked = ? WHERE number = ?"
+    )
+    for row in dirty {
+      let statement = row.isNew ? insert : update
+      var flags: Int64 = 0
+      if row.isLive { flags |= Flag.live }
+      if row.isVisible { flags |= Flag.visible }
+      if row.hasTouches { flags |= Flag.touches }
+      statement.bind(1, flags)
+      statement.bind(2, row.creator)
+      if row.isLive, row.creates.count != 1 || row.creates[0] != row.creator {
+        statement.bind(3, bytes(row.creates))
+      } else {
+        statement.bindNull(3)
+      }
+      if row.isLive {
+        var uniform = true
+        writer.removeAll()
+        for slot in row.values.indices {
+          if row.stamps[slot] == 0 {
+            writer.undefined()
+          } else {
+            writer.value(row.values[slot])
+            if row.stamps[slot] != row.creator { uniform = false }
+          }
+        }
+        if uniform { statement.bindNull(4) } else { statement.bind(4, bytes(row.stamps)) }
+        statement.bind(5, writer.bytes)
+      } else {
+        statement.bindNull(4)
+        statement.bindNull(5)
+      }
+      if row.masked.isEmpty {
+        statement.bindNull(6)
+      } else {
+        statement.bind(6, bytes(row.masked.map(Int64.init)))
+      }
+      statement.bind(7, row.number)
+      if row.isNew { statement.bind(8, row.storageKey) }
+      try statement.run()
+      row.isNew = false
+      row.isDirty = false
+    }
+    dirty.removeAll(keepingCapacity: true)
+    if byKey.count > RowTable.cachedRows {
+      byKey.removeAll(keepingCapacity: true)
+      byNumber.removeAll(keepingCapacity: true)
+    }
+  }
+
+  // MARK: History
+
+  /// Notes that an operation touched the row.
+  func addTouch(_ row: RowState, _ operation: Int64) throws {
+    if !row.hasTouches {
+      guard row.creator != operation else { return }
+      row.hasTouches = true
+      touch(row)
+      try insertTouch(row.number, row.creator)
+    }
+    try insertTouch(row.number, operation)
+  }
+
+  private func insertTouch(_ row: Int64, _ operation: Int64) throws {
+    let statement = try db.cached("INSERT OR IGNORE INTO touch (row, operation) VALUES (?, ?)")
+    statement.bind(1, row)
+    statement.bind(2, operation)
+    try statement.run()
+  }
+
+  /// The operations that touched the row, in order of arrival.
+  func touches(_ row: RowState) throws -> [Int64] {
+    guard row.hasTouches else { return [row.creator] }
+    let statement = try db.cached("SELECT operation FROM touch WHERE row = ? ORDER BY operation")
+    statement.bind(1, row.number)
+    var result: [Int64] = []
+    while try statement.step() { result.append(statement.int(0)) }
+    return result
+  }
+
+  // MARK: References
+
+  /// The rows that refer to `target`, with the slots in which they do, in order of (row, slot).
+  func referrers(of target: Int64) throws -> [(source: Int64, slot: Int)] {
+    let statement = try db.cached("SELECT source, slot FROM reference WHERE target = ?")
+    statement.bind(1, target)
+    var result: [(source: Int64, slot: Int)] = []
+    while try statement.step() { result.append((statement.int(0), Int(statement.int(1)))) }
+    return result
+  }
+
+  func addReference(target: Int64, source: Int64, slot: Int) throws {
+    let statement = try db.cached(
+      "INSERT OR IGNORE INTO reference (target, source, slot) VALUES (?, ?, ?)")
+    statement.bind(1, target)
+    statement.bind(2, source)
+    statement.bind(3, slot)
+    try statement.run()
+  }
+
+  func removeReference(target: Int64, source: Int64, slot: Int) throws {
+    let statement = try db.cached(
+      "DELETE FROM reference WHERE target = ? AND source = ? AND slot = ?")
+    statement.bind(1, target)
+    statement.bind(2, source)
+    statement.bind(3, slot)
+    try statement.run()
+  }
+}

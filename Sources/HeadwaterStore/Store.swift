@@ -1,0 +1,278 @@
+import Dispatch
+import HeadwaterLog
+import HeadwaterModel
+import HeadwaterStream
+import SQLiteDriver
+import Synchronization
+
+/// A database on this machine: one file, the source of truth.
+///
+/// Writes are serialised, checked, signed, and durable when `write` returns; several that wait at the same time
+/// share one commit. Reads run beside them, each on one consistent state. May be used from anywhere.
+/// Closes in `deinit`.
+public final class Store: Sendable {
+  /// How a store is opened.
+  public struct Options: Sendable {
+    /// What an acknowledged write survives.
+    public var durability: Durability = .full
+    /// How many of the newest events are kept for readers that no mirror registered for, at least.
+    public var retainedEvents: Int64 = 1_000_000
+    /// Beyond this many events a mirror that does not come back is not waited for; it is rebuilt instead.
+    public var maximumEvents: Int64 = 50_000_000
+    /// The wall clock, in milliseconds since 1970.
+    public var clock: @Sendable () -> Int64 = { systemMilliseconds() }
+
+    public init() {}
+  }
+
+  /// The path of the file; empty for a store in memory.
+  public let path: String
+  public let schema: Schema
+  /// The hash of the schema.
+  public let schemaHash: Digest
+  /// The id of the genesis operation, which names the database.
+  public let database: Digest
+  /// This copy of the database.
+  public let replica: UUIDBytes
+  public let suite: any CryptoSuite
+  let layout: SchemaLayout
+  let options: Options
+  let writer: Writer?
+  let readers: ReaderPool
+  let waiters = Mutex(CommitWaiters())
+
+  private init(
+    path: String, layout: SchemaLayout, info: StoreInfo, suite: any CryptoSuite, options: Options,
+    writer: Writer?
+  ) {
+    self.path = path
+    self.layout = layout
+    schema = layout.schema
+    schemaHash = layout.hash
+    database = info.database
+    replica = info.replica
+    self.suite = suite
+    self.options = options
+    self.writer = writer
+    readers = ReaderPool(path: path, writer: writer)
+    writer?.onCommit = { [weak self] in self?.wakeWaiters() }
+  }
+
+  // MARK: Opening
+
+  /// Makes a new store with the genesis of a new database.
+  ///
+  /// - Parameters:
+  ///   - path: where there is no file yet; nil for a store in memory.
+  ///   - rows: drafts the first rows, which the genesis carries.
+  /// - Throws: `.exists`, `.unsupported` where the schema asks for what this version cannot honour, `.invalid` for the rows.
+  public static func create(
+    at path: String?, schema: Schema, as signer: any Signer, suite: any CryptoSuite,
+    options: Options = Options(), rows: (Draft) throws -> Void = { _ in }
+  ) throws(StoreError) -> Store {
+    let file = path ?? ""
+    return try StoreError.wrap(path: file) {
+      let layout = SchemaLayout(schema, hash: schema.hash(with: suite))
+      let missing = SchemaSupport.missing(in: schema)
+      guard missing.isEmpty else {
+        throw StoreError(
+          .unsupported,
+          "this version cannot honour everything that the schema asks for: "
+            + missing.joined(separator: "; "))
+      }
+      let draft = Draft(layout: layout, past: nil)
+      try rows(draft)
+      let genesis = Operation(
+        kind: .genesis(
+          nonce: suite.randomBytes(16), schemaHash: layout.hash, schemaText: schema.canonicalText),
+        parents: [], author: signer.principal, previous: nil, time: options.clock(),
+        changes: draft.changes)
+      let body = genesis.encode()
+      guard body.count <= Limits.operationBytes, draft.count <= Limits.changes else {
+        throw StoreError(.invalid, "too many first rows for one operation: write the rest afterwards")
+      }
+      let id = suite.hash(body)
+      let signature = try signer.sign(id)
+      let info = StoreInfo(
+        database: id, replica: UUIDBytes(bytes: suite.randomBytes(16))!, suite: suite.identifier)
+      if path != nil, FileStatus.exists(file) {
+        throw StoreError(
+          .exists, "\(file) is there already: choose another path, or remove it if it is not needed")
+      }
+      let lock = try path.map { try WriterLock(store: $0) }
+      do {
+        let db = try Connection(path: file, mode: path == nil ? .memory : .createIfMissing)
+        try StoreFile.configure(db, writer: true, durability: options.durability)
+        let writer = Writer(
+          lock: lock, path: file,
+          makeEngine: { try Engine(db, suite: suite, info: info, layout: layout) }, db: db)
+        try StoreFile.create(db) {
+          try StoreFile.setMeta(db, "database", id.bytes)
+          try StoreFile.setMeta(db, "replica", info.replica.bytes)
+          try StoreFile.setMeta(db, "suite", [suite.identifier])
+          try StoreFile.setMeta(db, "schema", Array(schema.canonicalText.utf8))
+          let engine = try writer.engine()
+          do {
+            _ = try engine.admit(
+              genesis, id: id, body: body, suite: signer.suiteIdentifier,
+              publicKey: signer.publicKey, signature: signature)
+          } catch let error as StoreError where error.code == .rejected {
+            throw StoreError(.invalid, String(error.message.drop { $0 != ":" }.dropFirst(2)))
+          }
+          try engine.flush()
+        }
+        return Store(
+          path: file, layout: layout, info: info, suite: suite, options: options, writer: writer)
+      } catch {
+        if path != nil { FileStatus.removeStore(file) }
+        throw error
+      }
+    }
+  }
+
+  /// Opens a store.
+  ///
+  /// - Parameters:
+  ///   - forWriting: whether this is the one process that writes; any number may read.
+  /// - Throws: `.missing`, `.notAStore`, `.damaged`, `.locked`, `.permission`, `.unsupported`.
+  public static func open(
+    _ path: String, forWriting: Bool, suite: any CryptoSuite, options: Options = Options()
+  ) throws(StoreError) -> Store {
+    try StoreError.wrap(path: path) {
+      guard FileStatus.exists(path) else {
+        throw StoreError(.missing, "there is no store at \(path): make one with `headwater init`")
+      }
+      let lock = forWriting ? try WriterLock(store: path) : nil
+      let db = try Connection(path: path, mode: forWriting ? .readWrite : .readOnly)
+      db.setBusyTimeout(milliseconds: 10_000)
+      try StoreFile.validate(db, path: path)
+      try StoreFile.configure(db, writer: forWriting, durability: options.durability)
+      guard let database = try StoreFile.meta(db, "database").flatMap({ Digest(bytes: $0) }),
+        let replica = try StoreFile.meta(db, "replica").flatMap({ UUIDBytes(bytes: $0) }),
+        let suiteByte = try StoreFile.meta(db, "suite")?.first,
+        let text = try StoreFile.meta(db, "schema")
+      else {
+        throw StoreError(
+          .damaged, "\(path) lacks its description: restore it from a backup or another replica")
+      }
+      guard suiteByte == suite.identifier else {
+        throw StoreError(.unsupported, "\(path) uses the cryptographic suite \(suiteByte)")
+      }
+      let schema: Schema
+      do { schema = try Schema.parse(text) } catch {
+        throw StoreError(
+          .damaged, "the schema in \(path) cannot be read: \(error)", cause: error)
+      }
+      let info = StoreInfo(database: database, replica: replica, suite: suiteByte)
+      let layout = SchemaLayout(schema, hash: schema.hash(with: suite))
+      var writer: Writer?
+      if forWriting {
+        writer = Writer(
+          lock: lock, path: path,
+          makeEngine: { try Engine(db, suite: suite, info: info, layout: layout) }, db: db)
+        _ = try writer?.engine()
+      }
+      return Store(
+        path: path, layout: layout, info: info, suite: suite, options: options, writer: writer)
+    }
+  }
+
+  // MARK: Writing
+
+  /// Writes one operation: what `body` drafts, or nothing if it throws.
+  ///
+  /// Returns when the operation is durable. `body` runs while other writes wait, so it should not do
+  /// anything slow.
+  ///
+  /// - Parameters:
+  ///   - frontier: write as a replica that had seen these operations and their past, no more; nil for all.
+  ///   - bookmark: a name and bytes of the caller's, stored in the same commit (see `Snapshot.bookmark`).
+  /// - Throws: `.refused` with the reason where the operation would be void, `.invalid` where it is wrong,
+  ///   whatever `body` throws, and the failures of storage.
+  @discardableResult
+  public func write(
+    as signer: any Signer, at frontier: [Digest]? = nil,
+    bookmark: (name: String, value: [UInt8])? = nil,
+    _ body: @escaping @Sendable (Draft) throws -> Void
+  ) async throws -> WriteReceipt {
+    let time = options.clock()
+    return try await onWriter { engine in
+      let receipt = try engine.write(as: signer, at: frontier, time: time, body)
+      if let bookmark {
+        let statement = try engine.db.cached(
+          "INSERT OR REPLACE INTO bookmark (name, value) VALUES (?, ?)")
+        statement.bind(1, bookmark.name)
+        statement.bind(2, bookmark.value)
+        try statement.run()
+      }
+      return receipt
+    }
+  }
+
+  /// What became of an operation from elsewhere.
+  public enum Reception: Sendable {
+    case known
+    case admitted(Verdict)
+    /// Its parents are not here. Offer it again when they are.
+    case waiting(missing: [Digest])
+    /// Malformed, badly signed or statically wrong; it never enters.
+    case rejected(String)
+  }
+
+  /// Takes operations from elsewhere, in any order; the answers are in the order of the operations.
+  ///
+  /// Those whose parents come in the same call are admitted after them.
+  public func receive(_ operations: [SignedOperation]) async throws -> [Reception] {
+    let suite = suite
+    return try await onWriter { engine in
+      try Receiver(engine: engine, suite: suite).receive(operations)
+    }
+  }
+
+  private func onWriter<R: Sendable>(_ body: @escaping @Sendable (Engine) throws -> R) async throws -> R {
+    guard let writer else {
+      throw StoreError(.permission, "\(path) was opened for reading only")
+    }
+    return try await writer.run(body)
+  }
+
+  /// Trims events that no reader needs, as `Options` allow. Returns how many positions are gone.
+  @discardableResult
+  public func trimEvents() async throws -> Int64 {
+    let options = options
+    return try await onWriter { engine in
+      try Retention(retained: options.retainedEvents, maximum: options.maximumEvents).trim(engine)
+    }
+  }
+
+  // MARK: Reading
+
+  /// Runs `body` on one consistent state of the store, beside all writes.
+  public func read<R: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> R) async throws -> R {
+    try await readers.read { [layout, suite, path, database, replica] db in
+      try StoreError.wrap(path: path) {
+        try body(
+          Snapshot(db, layout: layout, suite: suite, database: database, replica: replica))
+      }
+    }
+  }
+
+  // MARK: Waiting
+
+  private func wakeWaiters() {
+    let woken = waiters.withLock { waiters in
+      waiters.commits += 1
+      defer { waiters.continuations.removeAll() }
+      return waiters.continuations.sorted { $0.key < $1.key }.map(\.value)
+    }
+    for continuation in woken { continuation.resume() }
+  }
+}
+
+/// Who waits for the next commit of this process.
+struct CommitWaiters {
+  /// How many commits there were: whoever looked before the last one need not wait.
+  var commits: UInt64 = 0
+  var next: UInt64 = 0
+  var continuations: [UInt64: CheckedContinuation<Void, Never>] = [:]
+}

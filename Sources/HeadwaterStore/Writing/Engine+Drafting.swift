@@ -1,0 +1,106 @@
+import HeadwaterLog
+import HeadwaterModel
+
+/// What a write became.
+public struct WriteReceipt: Sendable {
+  /// The id of the operation.
+  public let operation: Digest
+  public let height: Int64
+  public let verdict: Verdict
+  /// The rows that it created, in the order of its changes.
+  public let created: [(collection: Int, key: Key)]
+  /// The position of the last event of the store after it.
+  public let position: Int64
+}
+
+extension Engine {
+  /// Makes, signs and admits the operation that `body` drafts.
+  ///
+  /// - Parameters:
+  ///   - frontier: the operations that the author is to have seen no more than; nil for all.
+  ///   - time: the author's wall clock in milliseconds.
+  func write(
+    as signer: any Signer, at frontier: [Digest]?, time: Int64, _ body: (Draft) throws -> Void
+  ) throws -> WriteReceipt {
+    let parents = try parents(at: frontier)
+    let past = Past(
+      engine: self, parents: parents,
+      seesEverything: Set(parents.map(\.number)) == self.frontier)
+    let draft = Draft(layout: layout, past: past)
+    try body(draft)
+    guard draft.count <= Limits.changes else {
+      throw StoreError(
+        .invalid, "an operation has at most \(Limits.changes) changes: write several")
+    }
+    guard draft.count > 0 else { throw StoreError(.invalid, "an operation without changes") }
+    guard signer.suiteIdentifier == suite.identifier else {
+      throw StoreError(
+        .invalid, "the key is of suite \(signer.suiteIdentifier), and the database of suite \(suite.identifier)")
+    }
+    let author = try log.author(signer.principal)
+    let previous = try author.flatMap {
+      try log.highest(of: $0, parents: parents, isWholeFrontier: past.seesEverything)
+    }
+    let operation = Operation(
+      kind: .ordinary(database: database, schema: genesis), parents: parents.map(\.id).sorted(),
+      author: signer.principal, previous: previous?.id, time: time, changes: draft.changes)
+    let bytes = operation.encode()
+    guard bytes.count <= Limits.operationBytes else {
+      throw StoreError(
+        .invalid,
+        "an operation of \(bytes.count) bytes, of at most \(Limits.operationBytes): write several")
+    }
+    let id = suite.hash(bytes)
+    let signature: [UInt8]
+    do { signature = try signer.sign(id) } catch {
+      throw StoreError(.invalid, "the key could not sign: \(error)", cause: error)
+    }
+    let admission: Admission
+    do {
+      admission = try admit(
+        operation, id: id, body: bytes, suite: signer.suiteIdentifier,
+        publicKey: signer.publicKey, signature: signature)
+    } catch let error as StoreError where error.code == .rejected {
+      // Ours: say what is wrong with the write, not with an operation that nobody has seen.
+      let what = error.message.drop { $0 != ":" }.dropFirst(2)
+      throw StoreError(.invalid, String(what))
+    }
+    guard case .admitted(let record) = admission else {
+      throw StoreError(.storage, "the operation could not be admitted; please report this")
+    }
+    return receipt(operation, record)
+  }
+
+  func receipt(_ operation: Operation, _ record: OperationRecord) -> WriteReceipt {
+    let resolved = ChangeResolver.resolve(operation, id: record.id, suite: suite)
+    return WriteReceipt(
+      operation: record.id, height: record.height,
+      verdict: record.reason.map { .void($0, by: record.voidedBy) } ?? .valid,
+      created: resolved.filter { $0.kind == .create }.map { ($0.collection, $0.key) },
+      position: events.last)
+  }
+
+  /// The operations named, without those in the past of others; the frontier if none are named.
+  private func parents(at ids: [Digest]?) throws -> [OperationRecord] {
+    guard let ids else {
+      let all = try frontier.map { try log.record($0) }
+      guard all.count > Limits.parents else { return all }
+      // More heads than an operation may have parents: it sees the highest, and the next the rest.
+      return Array(all.sorted { $1.precedes($0) }.prefix(Limits.parents))
+    }
+    var records: [OperationRecord] = []
+    for id in ids {
+      guard let number = try log.number(of: id) else {
+        throw StoreError(.invalid, "the store has no operation \(id.hex)")
+      }
+      if !records.contains(where: { $0.number == number }) { records.append(try log.record(number)) }
+    }
+    guard !records.isEmpty else { throw StoreError(.invalid, "a frontier of no operations") }
+    return try records.filter { record in
+      try !records.contains { other in
+        try other.number != record.number
+          && log.ancestry.isAncestor(record.place, of: other.place)
+      }
+    }
+  }
+}

@@ -1,0 +1,345 @@
+import HeadwaterLog
+import HeadwaterModel
+import HeadwaterStream
+import SQLiteDriver
+
+/// The one that writes: admits operations to the DAG, judges them, folds rows, appends events.
+///
+/// No clock, randomness or threads in it: it is driven by `Store`, which owns its connection, opens and
+/// commits the transactions around it, and throws the whole engine away after a failed one.
+final class Engine {
+  let db: Connection
+  let suite: any CryptoSuite
+  let database: Digest
+  let replica: UUIDBytes
+  let genesis: Digest
+  let layout: SchemaLayout
+  let log: OperationTable
+  let rows: RowTable
+  let events: EventTable
+  let dataType: any DataType = RegisterType()
+  /// The operations without children, by number.
+  private(set) var frontier: Set<Int64>
+  private var maximumHeight: Int64
+
+  init(_ db: Connection, suite: any CryptoSuite, info: StoreInfo, layout: SchemaLayout) throws {
+    self.db = db
+    self.suite = suite
+    self.layout = layout
+    database = info.database
+    genesis = info.database
+    replica = info.replica
+    log = try OperationTable(db, isWriter: true)
+    rows = try RowTable(db, layouts: layout)
+    events = try EventTable(db, suite: suite)
+    frontier = []
+    maximumHeight = 0
+    let statement = try db.prepare("SELECT number FROM frontier")
+    while try statement.step() { frontier.insert(statement.int(0)) }
+    for number in frontier { maximumHeight = max(maximumHeight, try log.record(number).height) }
+  }
+
+  /// The ids of the operations without children, sorted.
+  func frontierIDs() throws -> [Digest] { try frontier.map { try log.record($0).id }.sorted() }
+
+  // MARK: Admission
+
+  /// What became of an operation that was offered.
+  enum Admission {
+    case known(OperationRecord)
+    /// In the DAG now.
+    case admitted(OperationRecord)
+    /// Parents, or its schema's operation, are not here yet.
+    case waiting(missing: [Digest])
+  }
+
+  /// An operation that enters the DAG, with what its admission needs at hand.
+  private struct Arrival {
+    let operation: Operation
+    let record: OperationRecord
+    let changes: [ResolvedChange]
+    /// Whether everything that is known is in its past.
+    let seesEverything: Bool
+  }
+
+  /// Judges and folds an operation whose body, id and signature belong together.
+  ///
+  /// Throws `.rejected` and changes nothing if the operation is not acceptable.
+  func admit(
+    _ operation: Operation, id: Digest, body: [UInt8], suite suiteIdentifier: UInt8,
+    publicKey: [UInt8], signature: [UInt8]
+  ) throws -> Admission {
+    if let number = try log.number(of: id) { return .known(try log.record(number)) }
+    var parents: [OperationRecord] = []
+    switch operation.kind {
+    case .genesis:
+      guard id == genesis, frontier.isEmpty else {
+        throw rejected(id, "it is the genesis of another database")
+      }
+    case .ordinary(let database, let schema):
+      guard database == self.database else {
+        throw rejected(id, "it belongs to another database, \(database.hex)")
+      }
+      guard schema == genesis else {
+        guard try log.number(of: schema) != nil else { return .waiting(missing: [schema]) }
+        throw rejected(id, "the operation that it names as its schema brings none")
+      }
+      var missing: [Digest] = []
+      for parent in operation.parents {
+        guard let number = try log.number(of: parent) else {
+          missing.append(parent)
+          continue
+        }
+        parents.append(try log.record(number))
+      }
+      guard missing.isEmpty else { return .waiting(missing: missing) }
+    }
+    let seesEverything = Set(parents.map(\.number)) == frontier
+    if !seesEverything { try requireAntichain(parents, id) }
+
+    var author =
+      try log.author(operation.author)
+      ?? AuthorRecord(
+        number: 0, principal: operation.author, suite: suiteIdentifier, publicKey: publicKey,
+        highest: nil)
+    let previous = try log.highest(
+      of: author, parents: parents, isWholeFrontier: seesEverything)
+    guard previous?.id == operation.previous else {
+      throw rejected(
+        id, "its `previous` is not the author's highest operation in the past of its parents")
+    }
+    let changes = ChangeResolver.resolve(operation, id: id, suite: suite)
+    let past = Past(
+      engine: self, parents: parents, seesEverything: seesEverything)
+    if let problem = try StaticCheck(layout: layout, past: past).problem(operation, changes) {
+      throw rejected(id, problem)
+    }
+
+    // From here on the operation is in the DAG.
+    if author.number == 0 {
+      author = try log.addAuthor(author.principal, suite: author.suite, publicKey: author.publicKey)
+    }
+    let verdict = operation.isGenesis ? .valid : try SubjectVerdict(past: past).judge(changes)
+    var reason: VerdictReason?
+    var by: [Digest] = []
+    if case .void(let why, let who) = verdict { (reason, by) = (why, who) }
+    let record = OperationRecord(
+      number: log.nextNumber, id: id,
+      height: operation.isGenesis ? 0 : (parents.map(\.height).max() ?? 0) + 1,
+      author: author.number, place: try log.ancestry.insert(parents: parents.map(\.place)),
+      time: operation.time, reason: reason, voidedBy: by)
+    try log.insert(
+      record, body: body, signature: signature, author: &author, previous: operation.previous)
+    try advanceFrontier(parents: parents, to: record.number)
+    maximumHeight = max(maximumHeight, record.height)
+    try apply(
+      Arrival(
+        operation: operation, record: record, changes: changes, seesEverything: seesEverything))
+    return .admitted(record)
+  }
+
+  private func rejected(_ id: Digest, _ why: String) -> StoreError {
+    StoreError(.rejected, "operation \(id.hex) is rejected: \(why)")
+  }
+
+  private func requireAntichain(_ parents: [OperationRecord], _ id: Digest) throws {
+    for a in parents {
+      for b in parents where a.number < b.number {
+        if try log.ancestry.isAncestor(a.place, of: b.place) {
+          throw rejected(id, "one of its parents is in the past of another")
+        }
+      }
+    }
+  }
+
+  private func advanceFrontier(parents: [OperationRecord], to number: Int64) throws {
+    let remove = try db.cached("DELETE FROM frontier WHERE number = ?")
+    for parent in parents where frontier.remove(parent.number) != nil {
+      remove.bind(1, parent.number)
+      try remove.run()
+    }
+    frontier.insert(number)
+    let insert = try db.cached("INSERT INTO frontier (number) VALUES (?)")
+    insert.bind(1, number)
+    try insert.run()
+  }
+
+  // MARK: Folding
+
+  private var touched: [RowState] = []
+
+  /// Takes the row's image before the operation, once.
+  private func capture(_ row: RowState, _ number: Int64, isFresh: Bool = false) {
+    guard row.mark != number else { return }
+    row.mark = number
+    row.isFresh = isFresh
+    row.before = row.isVisible ? visibleValues(row) : nil
+    touched.append(row)
+  }
+
+  /// The values that readers see: defaults applied, references to what is not visible masked.
+  func visibleValues(_ row: RowState) -> [Value?] {
+    layout.collections[row.collection].visibleValues(
+      row.values, stamps: row.stamps, masked: row.masked)
+  }
+
+  private func apply(_ arrival: Arrival) throws {
+    let number = arrival.record.number
+    touched.removeAll(keepingCapacity: true)
+    var refold: [RowState] = []
+    let visibility = Visibility(rows: rows, layout: layout)
+    for change in arrival.changes {
+      let row: RowState
+      if let known = try rows.row(change.storageKey) {
+        row = known
+        if row.mark != number { row.targets = try visibility.targets(of: row) }
+        capture(row, number)
+        try rows.addTouch(row, number)
+      } else {
+        row = rows.add(change.storageKey, creator: number)
+        capture(row, number, isFresh: true)
+      }
+      guard arrival.record.isValid else { continue }
+      rows.touch(row)
+      if refold.contains(where: { $0 === row }) { continue }
+      if try !fold(change, into: row, arrival) { refold.append(row) }
+    }
+    for row in refold { try refoldFromHistory(row) }
+    guard arrival.record.isValid else { return }
+    // The rows that cascades reach are captured as well, so the list is copied first.
+    let changed = touched
+    let effects = try visibility.settle(changed, capture: { self.capture($0, number) })
+    try emit(effects, arrival)
+  }
+
+  /// Folds one change of a valid operation into a row; false where the row must be folded from its history.
+  private func fold(_ change: ResolvedChange, into row: RowState, _ arrival: Arrival) throws -> Bool {
+    let number = arrival.record.number
+    let collection = layout.collections[change.collection]
+    switch change.kind {
+    case .create:
+      if !row.isLive {
+        row.clear()
+        row.isLive = true
+        row.creates = [number]
+        row.creator = number
+      } else {
+        if !row.creates.contains(number) { row.creates.append(number) }
+        if try isLater(number, row.creator, arrival) {
+          row.creator = number
+          // Readonly fields come from the canonically last live create alone.
+          for slot in row.values.indices where collection.readonlySlots[slot] {
+            row.values[slot] = nil
+            row.stamps[slot] = 0
+          }
+        }
+      }
+      for (slot, value) in zip(collection.keySlots, change.key.values)
+      where row.creator == number {
+        row.values[slot] = value
+        row.stamps[slot] = number
+      }
+    case .update:
+      guard row.isLive else { return true }
+      if !arrival.seesEverything, !row.creates.contains(number) {
+        var isBased = false
+        for create in row.creates {
+          let place = try log.record(create).place
+          if try log.ancestry.isAncestor(place, of: arrival.record.place) {
+            isBased = true
+            break
+          }
+        }
+        guard isBased else { return true }
+      }
+    case .delete:
+      if arrival.seesEverything {
+        row.clear()
+        return true
+      }
+      var survivors = 0
+      for create in row.creates where create != number {
+        let place = try log.record(create).place
+        if try !log.ancestry.isAncestor(place, of: arrival.record.place) { survivors += 1 }
+      }
+      if survivors == 0 { row.clear() }
+      return survivors == 0
+    }
+    for assignment in change.assignments {
+      if collection.readonlySlots[assignment.slot], row.creator != number { continue }
+      var state = FieldState(
+        value: row.values[assignment.slot], stamp: row.stamps[assignment.slot])
+      try dataType.apply(
+        assignment.change, stamp: number, to: &state,
+        isLater: { a, b in try isLater(a, b, arrival) })
+      row.values[assignment.slot] = state.value
+      row.stamps[assignment.slot] = state.stamp
+    }
+    return true
+  }
+
+  /// Whether operation `a` is canonically later than `b`.
+  private func isLater(_ a: Int64, _ b: Int64, _ arrival: Arrival) throws -> Bool {
+    if arrival.seesEverything, a == arrival.record.number { return a != b }
+    return try log.record(b).precedes(try log.record(a))
+  }
+
+  private func refoldFromHistory(_ row: RowState) throws {
+    let collection = layout.collections[row.collection]
+    let folded = try history(of: row).fold(
+      slotCount: collection.slots.count, readonlySlots: collection.readonlySlots,
+      dataType: dataType, isIncluded: { _ in true },
+      isAncestor: { try self.log.ancestry.isAncestor($0.place, of: $1.place) })
+    row.isLive = !folded.creates.isEmpty
+    row.creates = folded.creates
+    if let last = folded.creates.last { row.creator = last }
+    row.values = folded.values
+    row.stamps = folded.stamps
+    if row.isLive {
+      try collection.setKey(&row.values, storageKey: row.storageKey)
+      for slot in collection.keySlots { row.stamps[slot] = row.creator }
+    }
+    rows.touch(row)
+  }
+
+  /// Everything that ever touched the row, decoded.
+  func history(of row: RowState) throws -> RowHistory {
+    try RowHistory.load(row, rows: rows, log: log, suite: suite)
+  }
+
+  // MARK: Events
+
+  private func emit(_ effects: [Effect], _ arrival: Arrival) throws {
+    var records: [EventRecord] = []
+    var deletes: [EventRecord] = []
+    for effect in effects {
+      let row = effect.row
+      let after = row.isVisible ? visibleValues(row) : nil
+      guard row.before != after else { continue }
+      let record = EventRecord(
+        collection: row.collection, before: row.before, after: after, reason: effect.reason)
+      if after == nil { deletes.append(record) } else { records.append(record) }
+    }
+    // Effects spread from a row to those that refer to it: so what refers is deleted first.
+    deletes.reverse()
+    guard !deletes.isEmpty || !records.isEmpty else { return }
+    let author = try log.author(number: arrival.record.author)
+    try events.append(
+      deletes + records, operations: [arrival.record.id], author: author.principal,
+      time: arrival.record.time, frontier: try frontierIDs())
+  }
+
+  /// Writes everything that is kept in memory; call before committing.
+  func flush() throws {
+    try rows.flush()
+    try log.flush()
+    try events.flush()
+  }
+}
+
+/// What a store is, from its table `meta`.
+struct StoreInfo {
+  let database: Digest
+  let replica: UUIDBytes
+  let suite: UInt8
+}

@@ -1,0 +1,140 @@
+import Dispatch
+import SQLiteDriver
+import Synchronization
+
+/// Runs jobs on the engine, one after another on a queue of its own, several to a commit.
+///
+/// Jobs that arrive while a commit is under way wait and share the next one (*group commit*). A job that
+/// throws a refusal changes nothing and fails alone; if the storage fails, the whole commit is rolled back,
+/// all its jobs fail, and the next one starts from a new engine.
+final class Writer: @unchecked Sendable {
+  // The engine and the connection are touched on `queue` only, and before the store is handed out.
+
+  /// How many jobs share a commit at most.
+  private static let jobsPerCommit = 1_024
+  /// After how many nanoseconds of work a commit takes no more jobs.
+  private static let nanosecondsPerCommit: UInt64 = 50_000_000
+
+  private struct Job: Sendable {
+    let run: @Sendable (Engine) throws -> Void
+    let finish: @Sendable ((any Error)?) -> Void
+  }
+
+  private let queue = DispatchQueue(label: "headwater.store.writer")
+  private let pending = Mutex<(jobs: [Job], isScheduled: Bool)>(([], false))
+  private let path: String
+  private let makeEngine: () throws -> Engine
+  private var current: Engine?
+  let db: Connection
+  private let lock: WriterLock?
+  /// Called after each commit, on the queue. Set once, before the store is handed out.
+  var onCommit: @Sendable () -> Void = {}
+
+  init(lock: WriterLock?, path: String, makeEngine: @escaping () throws -> Engine, db: Connection) {
+    self.lock = lock
+    self.path = path
+    self.makeEngine = makeEngine
+    self.db = db
+  }
+
+  /// The engine; on the queue, or before the store is handed out.
+  func engine() throws -> Engine {
+    if let current { return current }
+    let engine = try makeEngine()
+    current = engine
+    return engine
+  }
+
+  /// Runs `body` in the next commit and returns when that is durable.
+  func run<R: Sendable>(_ body: @escaping @Sendable (Engine) throws -> R) async throws -> R {
+    let result = ResultBox<R>()
+    return try await withCheckedThrowingContinuation { continuation in
+      let job = Job(
+        run: { result.value = try body($0) },
+        finish: { error in
+          if let error {
+            continuation.resume(throwing: error)
+          } else {
+            continuation.resume(returning: result.value!)
+          }
+        })
+      let mustSchedule = pending.withLock { pending in
+        pending.jobs.append(job)
+        defer { pending.isScheduled = true }
+        return !pending.isScheduled
+      }
+      if mustSchedule { queue.async { self.drain() } }
+    }
+  }
+
+  /// Runs `body` between commits, on the queue: reads of a store in memory.
+  func between<R: Sendable>(_ body: @escaping @Sendable (Connection) throws -> R) async throws -> R {
+    try await withCheckedThrowingContinuation { continuation in
+      queue.async { continuation.resume(with: Result { try body(self.db) }) }
+    }
+  }
+
+  private func drain() {
+    while true {
+      let jobs = pending.withLock { pending -> [Job] in
+        let count = min(pending.jobs.count, Writer.jobsPerCommit)
+        let taken = Array(pending.jobs[..<count])
+        pending.jobs.removeFirst(count)
+        if taken.isEmpty { pending.isScheduled = false }
+        return taken
+      }
+      if jobs.isEmpty { return }
+      commit(jobs[...])
+    }
+  }
+
+  private func commit(_ jobs: ArraySlice<Job>) {
+    var rest = jobs
+    while !rest.isEmpty {
+      var outcomes: [(job: Job, error: (any Error)?)] = []
+      do {
+        try StoreError.wrap(path: path) {
+          try db.transaction {
+            let engine = try engine()
+            let start = DispatchTime.now().uptimeNanoseconds
+            while let job = rest.first {
+              rest.removeFirst()
+              outcomes.append((job, nil))
+              do {
+                try job.run(engine)
+              } catch let error where !Writer.isFatal(error) {
+                outcomes[outcomes.count - 1].error = error
+              }
+              if DispatchTime.now().uptimeNanoseconds - start > Writer.nanosecondsPerCommit { break }
+            }
+            try engine.flush()
+          }
+        }
+        onCommit()
+        for outcome in outcomes { outcome.job.finish(outcome.error) }
+      } catch {
+        current = nil
+        for outcome in outcomes { outcome.job.finish(outcome.error ?? error) }
+        if outcomes.isEmpty {
+          // Not even BEGIN worked: everyone who waits learns why.
+          for job in rest { job.finish(error) }
+          return
+        }
+      }
+    }
+  }
+
+  /// Whether what was done so far in the commit cannot be trusted.
+  private static func isFatal(_ error: any Error) -> Bool {
+    guard let error = error as? StoreError else { return error is SQLiteError }
+    switch error.code {
+    case .refused, .rejected, .invalid, .unsupported: return false
+    default: return true
+    }
+  }
+}
+
+/// Carries a result from the queue to the continuation; written once, before it is read.
+private final class ResultBox<R: Sendable>: @unchecked Sendable {
+  var value: R?
+}
