@@ -71,6 +71,9 @@ let package = Package(
 
     .testTarget(
       name: "HeadwaterModelTests", dependencies: ["HeadwaterModel"], swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterSodiumTests",
+      dependencies: ["HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Checks the format, builds everything for debugging, runs all tests, and repeats the summary last.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/format.sh check
+
+swift build --build-tests
+
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+status=0
+# All tests are Swift Testing; XCTest would add a summary of no tests.
+swift test --skip-build --disable-xctest "$@" 2>&1 | tee "$output" || status=$?
+
+echo
+# Failures once more, so that nobody has to search for them.
+grep -E '^✘ Test .* (recorded an issue|failed)' "$output" | head -n 40 || true
+summary=$(grep -E '[✔✘] Test run with' "$output" | tail -n 1 || true)
+if [[ -z $summary ]]; then
+  echo "The test run ended without a summary (status $status)." >&2
+  exit 1
+fi
+echo "$summary"
+exit "$status"
