@@ -29,7 +29,7 @@ public enum JSON: Sendable {
   /// The canonical number; nil for NaN and infinities.
   public init?(number: Double) {
     guard number.isFinite else { return nil }
-    if number == number.rounded(.towardZero), let exact = Int64(exactly: number) {
+    if let exact = Int64(exactly: number) {
       self = .int(exact)
     } else {
       self = .double(number)
