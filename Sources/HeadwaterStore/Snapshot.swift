@@ -165,7 +165,8 @@ public final class Snapshot {
     -> LoggedOperation
   {
     let operation = try log.operation(record.number)
-    let changes = ChangeResolver.resolve(operation, id: record.id, suite: suite)
+    let changes = ChangeResolver.resolve(
+      operation, id: record.id, layout: layout, suite: suite)
     return LoggedOperation(
       id: record.id, height: record.height, author: operation.author, operation: operation,
       verdict: record.reason.map { .void($0, by: record.voidedBy) } ?? .valid,

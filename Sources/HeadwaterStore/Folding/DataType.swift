@@ -51,9 +51,10 @@ public struct RegisterType: DataType {
   ) rethrows {
     guard case .set(let value) = change else { return }
     // Within one operation changes are ordered, so a change of the same operation is later.
-    if state.stamp == 0 || state.stamp == stamp || (try isLater(stamp, state.stamp)) {
-      state.value = value
-      state.stamp = stamp
+    guard state.stamp != 0, state.stamp != stamp else {
+      state = FieldState(value: value, stamp: stamp)
+      return
     }
+    if try isLater(stamp, state.stamp) { state = FieldState(value: value, stamp: stamp) }
   }
 }

@@ -19,14 +19,19 @@ enum ChangeResolver {
   }
 
   /// The changes of an operation that passed the static checks.
-  static func resolve(_ operation: Operation, id: Digest, suite: any HeadwaterModel.Hasher256)
-    -> [ResolvedChange]
-  {
+  static func resolve(
+    _ operation: Operation, id: Digest, layout: SchemaLayout, suite: any HeadwaterModel.Hasher256
+  ) -> [ResolvedChange] {
+    func isGenerated(_ index: Int) -> Bool {
+      // Not yet checked: an unknown collection is refused afterwards.
+      layout.collections.indices.contains(index)
+        && layout.collections[index].collection.hasGeneratedKey
+    }
     var result: [ResolvedChange] = []
     result.reserveCapacity(operation.changes.count)
     for (index, change) in operation.changes.enumerated() {
       let key =
-        change.key.map { resolve($0, id, suite) } ?? generatedKey(id, index, suite: suite)
+        change.key.map { resolve($0, id, isGenerated(change.collection), suite) } ?? generatedKey(id, index, suite: suite)
       var assignments = change.assignments
       for position in assignments.indices {
         if case .set(.created(let target)?) = assignments[position].change {
@@ -43,7 +48,9 @@ enum ChangeResolver {
     return result
   }
 
-  private static func resolve(_ key: Key, _ id: Digest, _ suite: any HeadwaterModel.Hasher256) -> Key {
+  private static func resolve(
+    _ key: Key, _ id: Digest, _ isGenerated: Bool, _ suite: any HeadwaterModel.Hasher256
+  ) -> Key {
     guard key.values.contains(where: { if case .created = $0 { true } else { false } }) else {
       return key
     }
@@ -52,7 +59,7 @@ enum ChangeResolver {
         guard case .created(let index) = value else { return value }
         let generated = generatedKey(id, index, suite: suite)
         // The key of the new row itself in an update or delete; a reference to it where a key field refers.
-        return key.values.count == 1 && key.isOfCreatedRow ? generated.values[0] : .reference(generated)
+        return isGenerated ? generated.values[0] : .reference(generated)
       })
   }
 }

@@ -72,7 +72,8 @@ extension Engine {
   }
 
   func receipt(_ operation: Operation, _ record: OperationRecord) -> WriteReceipt {
-    let resolved = ChangeResolver.resolve(operation, id: record.id, suite: suite)
+    let resolved = ChangeResolver.resolve(
+      operation, id: record.id, layout: layout, suite: suite)
     return WriteReceipt(
       operation: record.id, height: record.height,
       verdict: record.reason.map { .void($0, by: record.voidedBy) } ?? .valid,

@@ -108,7 +108,8 @@ final class Engine {
       throw rejected(
         id, "its `previous` is not the author's highest operation in the past of its parents")
     }
-    let changes = ChangeResolver.resolve(operation, id: id, suite: suite)
+    let changes = ChangeResolver.resolve(
+      operation, id: id, layout: layout, suite: suite)
     let past = Past(
       engine: self, parents: parents, seesEverything: seesEverything)
     if let problem = try StaticCheck(layout: layout, past: past).problem(operation, changes) {
@@ -304,7 +305,7 @@ final class Engine {
 
   /// Everything that ever touched the row, decoded.
   func history(of row: RowState) throws -> RowHistory {
-    try RowHistory.load(row, rows: rows, log: log, suite: suite)
+    try RowHistory.load(row, rows: rows, log: log, layout: layout, suite: suite)
   }
 
   // MARK: Events
