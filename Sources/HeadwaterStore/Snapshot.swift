@@ -6,7 +6,7 @@ import SQLiteDriver
 /// One consistent state of a store, for reading. Valid during the closure of `Store.read`; not `Sendable`.
 public final class Snapshot {
   let db: Connection
-  let layout: SchemaLayout
+  let layout: SchemaPlan
   let suite: any CryptoSuite
   let database: Digest
   let replica: UUIDBytes
@@ -14,7 +14,7 @@ public final class Snapshot {
   let rows: RowTable
 
   init(
-    _ db: Connection, layout: SchemaLayout, suite: any CryptoSuite, database: Digest,
+    _ db: Connection, layout: SchemaPlan, suite: any CryptoSuite, database: Digest,
     replica: UUIDBytes
   ) throws {
     self.db = db
@@ -30,7 +30,7 @@ public final class Snapshot {
 
   // MARK: Rows
 
-  private func collection(_ index: Int) throws(StoreError) -> CollectionLayout {
+  private func collection(_ index: Int) throws(StoreError) -> CollectionPlan {
     guard layout.collections.indices.contains(index) else {
       throw StoreError(.invalid, "the schema has no collection \(index)")
     }

@@ -35,14 +35,14 @@ public final class Store: Sendable {
   /// This copy of the database.
   public let replica: UUIDBytes
   public let suite: any CryptoSuite
-  let layout: SchemaLayout
+  let layout: SchemaPlan
   let options: Options
   let writer: Writer?
   let readers: ReaderPool
   let waiters = Mutex(CommitWaiters())
 
   private init(
-    path: String, layout: SchemaLayout, info: StoreInfo, suite: any CryptoSuite, options: Options,
+    path: String, layout: SchemaPlan, info: StoreInfo, suite: any CryptoSuite, options: Options,
     writer: Writer?
   ) {
     self.path = path
@@ -72,7 +72,7 @@ public final class Store: Sendable {
   ) throws(StoreError) -> Store {
     let file = path ?? ""
     return try StoreError.wrap(path: file) {
-      let layout = SchemaLayout(schema, hash: schema.hash(with: suite))
+      let layout = SchemaPlan(schema, hash: schema.hash(with: suite))
       let missing = SchemaSupport.missing(in: schema)
       guard missing.isEmpty else {
         throw StoreError(
@@ -164,7 +164,7 @@ public final class Store: Sendable {
           .damaged, "the schema in \(path) cannot be read: \(error)", cause: error)
       }
       let info = StoreInfo(database: database, replica: replica, suite: suiteByte)
-      let layout = SchemaLayout(schema, hash: schema.hash(with: suite))
+      let layout = SchemaPlan(schema, hash: schema.hash(with: suite))
       var writer: Writer?
       if forWriting {
         writer = Writer(

@@ -135,7 +135,7 @@ final class EventTable {
   /// Decodes the bytes of a chunk into changes.
   static func decode(
     _ bytes: [UInt8], first: Int64, last: Int64, begins: Int64, digest: [UInt8], frontier: [UInt8]?,
-    layout: SchemaLayout
+    layout: SchemaPlan
   ) throws -> Chunk {
     do {
       var reader = CanonicalReader(bytes)

@@ -20,7 +20,7 @@ enum ChangeResolver {
 
   /// The changes of an operation that passed the static checks.
   static func resolve(
-    _ operation: Operation, id: Digest, layout: SchemaLayout, suite: any HeadwaterModel.Hasher256
+    _ operation: Operation, id: Digest, layout: SchemaPlan, suite: any HeadwaterModel.Hasher256
   ) -> [ResolvedChange] {
     func isGenerated(_ index: Int) -> Bool {
       // Not yet checked: an unknown collection is refused afterwards.

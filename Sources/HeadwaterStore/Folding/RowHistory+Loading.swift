@@ -4,7 +4,7 @@ import HeadwaterModel
 extension RowHistory {
   /// Decodes the operations that touched the row.
   static func load(
-    _ row: RowState, rows: RowTable, log: OperationTable, layout: SchemaLayout,
+    _ row: RowState, rows: RowTable, log: OperationTable, layout: SchemaPlan,
     suite: any CryptoSuite
   ) throws -> RowHistory {
     RowHistory(

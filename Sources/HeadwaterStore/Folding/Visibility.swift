@@ -14,7 +14,7 @@ struct Effect {
 /// target is taken out again until nothing changes: iterative, and linear in what is affected.
 struct Visibility {
   let rows: RowTable
-  let layout: SchemaLayout
+  let layout: SchemaPlan
 
   /// - Parameters:
   ///   - touched: the rows that the operation changed, in order, with their images before.

@@ -68,14 +68,14 @@ final class RowTable {
   }
 
   private let db: Connection
-  private let layouts: SchemaLayout
+  private let layouts: SchemaPlan
   private var byKey: [[UInt8]: RowState] = [:]
   private var byNumber: [Int64: RowState] = [:]
   private var dirty: [RowState] = []
   private var nextNumber: Int64
   private var writer = CanonicalWriter()
 
-  init(_ db: Connection, layouts: SchemaLayout) throws {
+  init(_ db: Connection, layouts: SchemaPlan) throws {
     self.db = db
     self.layouts = layouts
     nextNumber = (try db.integer("SELECT max(number) FROM row") ?? 0) + 1

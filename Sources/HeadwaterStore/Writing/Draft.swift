@@ -15,13 +15,13 @@ public final class Draft {
     public let key: Key?
   }
 
-  private let layout: SchemaLayout
+  private let layout: SchemaPlan
   private let past: Past?
   private(set) var changes: [RowChange] = []
   /// What the draft made of rows: the values of their slots, or nil for deleted ones.
   private var overlay: [[UInt8]: [Value?]?] = [:]
 
-  init(layout: SchemaLayout, past: Past?) {
+  init(layout: SchemaPlan, past: Past?) {
     self.layout = layout
     self.past = past
   }
@@ -97,7 +97,7 @@ public final class Draft {
     return try create(index, shape, assigned)
   }
 
-  private func create(_ index: Int, _ shape: CollectionLayout, _ assigned: [Value??])
+  private func create(_ index: Int, _ shape: CollectionPlan, _ assigned: [Value??])
     throws(StoreError) -> Created
   {
     var assigned = assigned
@@ -189,7 +189,7 @@ public final class Draft {
     return index
   }
 
-  private func slots(named name: String, value: Value?, of shape: CollectionLayout)
+  private func slots(named name: String, value: Value?, of shape: CollectionPlan)
     throws(StoreError) -> [(slot: Int, value: Value?)]
   {
     if let field = shape.collection.fieldIndex(named: name) {
@@ -206,7 +206,7 @@ public final class Draft {
     names.isEmpty ? "" : "; it has \(names.prefix(20).joined(separator: ", "))"
   }
 
-  private func notLive(_ verb: String, _ shape: CollectionLayout) -> StoreError {
+  private func notLive(_ verb: String, _ shape: CollectionPlan) -> StoreError {
     StoreError(
       .refused,
       "cannot \(verb) a row of \(shape.collection.name) that is not there: it was deleted or never created, as far as this author's past goes",

@@ -13,7 +13,7 @@ final class Engine {
   let database: Digest
   let replica: UUIDBytes
   let genesis: Digest
-  let layout: SchemaLayout
+  let layout: SchemaPlan
   let log: OperationTable
   let rows: RowTable
   let events: EventTable
@@ -22,7 +22,7 @@ final class Engine {
   private(set) var frontier: Set<Int64>
   private var maximumHeight: Int64
 
-  init(_ db: Connection, suite: any CryptoSuite, info: StoreInfo, layout: SchemaLayout) throws {
+  init(_ db: Connection, suite: any CryptoSuite, info: StoreInfo, layout: SchemaPlan) throws {
     self.db = db
     self.suite = suite
     self.layout = layout

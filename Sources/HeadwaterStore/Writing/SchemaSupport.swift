@@ -36,12 +36,12 @@ enum SchemaSupport {
   }
 }
 
-extension LayoutCheck {
+extension SlotCheck {
   /// Why the check does not hold for those slot values; nil if it does, or if an operand is absent.
   func problem(_ value: (Int) -> Value?) -> String? {
-    switch expression.evaluate({ path in slots[path].flatMap { value($0) } }) {
-    case .value(.bool(false)): return "the check \(expression.text) does not hold"
-    case .overflow: return "the check \(expression.text) cannot be computed: a number is too large"
+    switch evaluate(value) {
+    case .value(.bool(false)): return "the check \(text) does not hold"
+    case .overflow: return "the check \(text) cannot be computed: a number is too large"
     case .value, .absent: return nil
     }
   }

@@ -3,7 +3,7 @@ import HeadwaterModel
 
 /// What can be said of an operation from the schema that it names and its past alone. What fails here never enters the DAG.
 struct StaticCheck {
-  let layout: SchemaLayout
+  let layout: SchemaPlan
   let past: Past
   var dataType: any DataType { past.engine.dataType }
 
@@ -66,7 +66,7 @@ struct StaticCheck {
   }
 
   private func keyProblem(
-    _ key: Key, _ collection: CollectionLayout, _ operation: Operation, _ index: Int,
+    _ key: Key, _ collection: CollectionPlan, _ operation: Operation, _ index: Int,
     _ kind: RowChange.Kind
   ) -> String? {
     guard key.values.count == collection.keySlots.count else {
@@ -106,7 +106,7 @@ struct StaticCheck {
     return nil
   }
 
-  private func slotProblem(_ assignment: Assignment, _ slot: LayoutSlot, _ kind: RowChange.Kind)
+  private func slotProblem(_ assignment: Assignment, _ slot: PlanSlot, _ kind: RowChange.Kind)
     -> String?
   {
     if slot.isKey { return "\(slot.name): a key field cannot be assigned" }
@@ -129,7 +129,7 @@ struct StaticCheck {
   }
 
   /// Required fields are there, merge units are whole, and checks hold.
-  private func wholenessProblem(_ change: RowChange, _ collection: CollectionLayout) -> String? {
+  private func wholenessProblem(_ change: RowChange, _ collection: CollectionPlan) -> String? {
     var values: [Value?] = Array(repeating: nil, count: collection.slots.count)
     var assigned = Array(repeating: false, count: collection.slots.count)
     for assignment in change.assignments {
@@ -172,7 +172,7 @@ struct StaticCheck {
 
   /// Some create of the target is in the past, or earlier in the operation.
   private func referenceProblem(
-    _ reference: ReferenceSlot, _ change: ResolvedChange, _ collection: CollectionLayout,
+    _ reference: ReferenceSlot, _ change: ResolvedChange, _ collection: CollectionPlan,
     _ created: Set<[UInt8]>
   ) throws -> String? {
     var key: Key?

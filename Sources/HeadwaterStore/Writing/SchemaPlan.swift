@@ -1,14 +1,14 @@
 import HeadwaterModel
 
 /// Everything that the store looks up about a schema on its hot paths, computed once.
-final class SchemaLayout: Sendable {
+final class SchemaPlan: Sendable {
   let schema: Schema
   let hash: Digest
-  let collections: [CollectionLayout]
+  let collections: [CollectionPlan]
 
   init(_ schema: Schema, hash: Digest) {
     self.schema = schema
     self.hash = hash
-    collections = schema.collections.indices.map { CollectionLayout(schema, collection: $0) }
+    collections = schema.collections.indices.map { CollectionPlan(schema, collection: $0) }
   }
 }
