@@ -113,9 +113,8 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     if reader.skip("Z") || reader.skip("z") {
     } else if let sign = reader.sign() {
       guard let hours = reader.digits(2), hours < 24 else { return nil }
-      _ = reader.skip(":")
       var minutes = 0
-      if !reader.atEnd {
+      if reader.skip(":") || !reader.atEnd {
         guard let value = reader.digits(2), value < 60 else { return nil }
         minutes = value
       }

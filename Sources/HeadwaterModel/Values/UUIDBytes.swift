@@ -14,7 +14,11 @@ public struct UUIDBytes: Sendable, Hashable, Comparable {
     var words: (UInt64, UInt64) = (0, 0)
     var index = 0
     for byte in bytes {
-      if index < 8 { words.0 = words.0 << 8 | UInt64(byte) } else { words.1 = words.1 << 8 | UInt64(byte) }
+      if index < 8 {
+        words.0 = words.0 << 8 | UInt64(byte)
+      } else {
+        words.1 = words.1 << 8 | UInt64(byte)
+      }
       index += 1
     }
     (high, low) = words
