@@ -70,6 +70,15 @@ let package = Package(
       path: "Adapters/AdapterContract", swiftSettings: strict),
 
     .testTarget(
+      name: "HeadwaterLogTests", dependencies: ["HeadwaterLog", "HeadwaterModel"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterStoreTests",
+      dependencies: [
+        "HeadwaterStore", "HeadwaterSodium", "HeadwaterStream", "HeadwaterLog", "HeadwaterModel",
+        "SQLiteDriver",
+      ], swiftSettings: strict),
+    .testTarget(
       name: "HeadwaterModelTests", dependencies: ["HeadwaterModel"], swiftSettings: strict),
     .testTarget(
       name: "HeadwaterSodiumTests",

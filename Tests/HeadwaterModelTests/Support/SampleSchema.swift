@@ -13,12 +13,15 @@ extension Field {
 }
 
 extension CollectionType {
-  static func of(_ name: String, _ fields: [Field]) -> CollectionType {
+  static func of(_ name: String, _ fields: [Field], records: [RecordType] = []) -> CollectionType {
     let generated = !fields.contains { $0.isKey }
     let all = generated ? [Field.of("id", .uuid, key: true)] + fields : fields
     return CollectionType(
       name: name, documentation: nil, declaredStrictness: nil, isStrict: false, fields: all,
-      keyFields: all.indices.filter { all[$0].isKey }, hasGeneratedKey: generated, rules: [])
+      keyFields: all.indices.filter { all[$0].isKey }, hasGeneratedKey: generated, rules: [],
+      layout: CollectionLayout(
+        fields: all,
+        records: Dictionary(records.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })))
   }
 }
 
