@@ -56,7 +56,8 @@ import Testing
           referenceCount += 1
         }
         let key = Key(type.keyFields.compactMap { row.values[$0] })
-        #expect(keys[collection.name, default: []].insert(key).inserted, "\(collection.name) \(key) twice")
+        let isNew = keys[collection.name, default: []].insert(key).inserted
+        #expect(isNew, "\(collection.name) \(key) twice")
       }
     }
     #expect(referenceCount > 6_000)
