@@ -83,6 +83,13 @@ let package = Package(
     .testTarget(
       name: "HeadwaterSodiumTests",
       dependencies: ["HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"], swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterCommandTests", dependencies: ["HeadwaterCommand", "HeadwaterModel"],
+      swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+    // Runs the tool, so it has to be built.
+    .testTarget(
+      name: "DocumentationTests", dependencies: ["HeadwaterCommand"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
