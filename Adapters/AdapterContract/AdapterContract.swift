@@ -16,7 +16,8 @@ public enum AdapterContract {
     private let body: @Sendable (ContractRun) async throws -> Void
 
     init(
-      _ name: String, _ summary: String, _ body: @escaping @Sendable (ContractRun) async throws -> Void
+      _ name: String, _ summary: String,
+      _ body: @escaping @Sendable (ContractRun) async throws -> Void
     ) {
       self.name = name
       self.summary = summary

@@ -94,13 +94,13 @@ struct Verifier: Sendable {
 
   /// Where the sink stands, if that can be compared.
   private func stand() async throws -> (Checkpoint, Schema) {
-    let checkpoint = try await asking { () async throws(AdapterError) in
+    let checkpoint = try await askSink { () async throws(AdapterError) in
       try await inventory.checkpoint()
     }
     guard let checkpoint, checkpoint.isPublished else {
       throw MirrorError(.notComparable, "The sink has no published rows yet: run the mirror first.")
     }
-    let recognition = try await asking { () async throws(SourceError) in
+    let recognition = try await askSource { () async throws(SourceError) in
       try await source.recognise(checkpoint)
     }
     guard recognition != .foreign else {
@@ -110,7 +110,7 @@ struct Verifier: Sendable {
       throw MirrorError(
         .otherMirror, "The sink belongs to the mirror \"\(checkpoint.mirror)\", not \"\(name)\".")
     }
-    let schema = try await asking { () async throws(SourceError) in
+    let schema = try await askSource { () async throws(SourceError) in
       try await source.schema(checkpoint.schema)
     }
     guard recognition == .resumable, let schema else {
@@ -135,23 +135,22 @@ struct Verifier: Sendable {
     at checkpoint: Checkpoint, _ overlay: inout Overlay
   ) async throws -> Page {
     let limit = Verifier.pageSize
-    let rows = try await asking { () async throws(AdapterError) in
+    let rows = try await askSink { () async throws(AdapterError) in
       try await inventory.rows(of: collection, in: schema, after: sinkAfter, limit: limit)
     }
-    let stored = try await asking { () async throws(AdapterError) in
+    let stored = try await askSink { () async throws(AdapterError) in
       try await inventory.checkpoint()
     }
     guard stored == checkpoint else { throw Moved() }
-    let page = try await asking { () async throws(SourceError) in
-      try await source.rows(after: sourceAfter, limit: limit)
-    }
+    let page = try await sourcePage(of: collection, after: sourceAfter)
     guard page.head.schema == checkpoint.schema else { throw Moved() }
     try await extend(&overlay, to: page.head)
 
     let found = try rows.map { row in
       guard let key = schema.collections[collection].key(of: row) else {
         throw MirrorError(
-          .adapter, "The adapter lists a row of \(schema.collections[collection].name) without a key.")
+          .adapter,
+          "The adapter lists a row of \(schema.collections[collection].name) without a key.")
       }
       return (key: key, order: KeyEncoding.encode(key), row: row)
     }
@@ -160,7 +159,6 @@ struct Verifier: Sendable {
     // A page that reaches the next collection holds the rest of this one.
     let isRest = page.isLast || page.rows.contains { $0.collection > collection }
     let sourceEnd = isRest ? nil : mine.last.map { ($0.key, KeyEncoding.encode($0.key)) }
-    if !isRest, mine.isEmpty { throw Moved() }
     var end: (key: Key, order: [UInt8])?
     if let sinkEnd { end = (sinkEnd.key, sinkEnd.order) }
     if let sourceEnd, end.map({ sourceEnd.1.lexicographicallyPrecedes($0.order) }) ?? true {
@@ -191,11 +189,27 @@ struct Verifier: Sendable {
     return result
   }
 
+  /// The first page that holds rows of the collection, or shows that there are none.
+  private func sourcePage(of collection: Int, after position: RowPosition?) async throws -> RowPage
+  {
+    var position = position
+    while true {
+      let after = position
+      let page = try await askSource { () async throws(SourceError) in
+        try await source.rows(after: after, limit: Verifier.pageSize)
+      }
+      guard !page.isLast, let last = page.rows.last, last.collection < collection else {
+        return page
+      }
+      position = RowPosition(collection: last.collection, key: last.key)
+    }
+  }
+
   /// Reads the events up to the moment of a page.
   private func extend(_ overlay: inout Overlay, to head: SourceHead) async throws {
     while overlay.position < head.position {
       let position = overlay.position
-      let page = try await asking { () async throws(SourceError) in
+      let page = try await askSource { () async throws(SourceError) in
         try await source.transactions(
           after: position, limit: 1_000, maximumTransaction: options.maximumTransaction)
       }
@@ -223,7 +237,10 @@ struct Verifier: Sendable {
     func note(_ kind: Verification.Difference.Kind, _ key: Key, _ before: Row?, _ after: Row?) {
       result.verification.note(kind, collection, key)
       guard let limit = keepingRows, let kept = result.changes else { return }
-      guard kept.count < limit else { return result.changes = nil }
+      guard kept.count < limit else {
+        result.changes = nil
+        return
+      }
       let cause = Cause(operations: [], author: .zero, time: 0, reason: .applied)
       result.changes?.append(
         Change(collection: collection, key: key, before: before, after: after, cause: cause))
@@ -256,7 +273,7 @@ struct Verifier: Sendable {
     prefix(collection) + KeyEncoding.encode(key)
   }
 
-  private func asking<T: Sendable>(_ body: () async throws(AdapterError) -> T) async throws -> T {
+  private func askSink<T: Sendable>(_ body: () async throws(AdapterError) -> T) async throws -> T {
     do throws(AdapterError) {
       return try await body()
     } catch {
@@ -264,7 +281,7 @@ struct Verifier: Sendable {
     }
   }
 
-  private func asking<T: Sendable>(_ body: () async throws(SourceError) -> T) async throws -> T {
+  private func askSource<T: Sendable>(_ body: () async throws(SourceError) -> T) async throws -> T {
     do throws(SourceError) {
       return try await body()
     } catch {

@@ -16,7 +16,8 @@ extension AdapterContract {
       try await run.expect(sink, at: last.checkpoint, "after replaying the last batch")
       try await run.expect(sink, equals: source, "after replaying the last batch")
     },
-    Case("fence.replayed-each", "So is each batch of a snapshot, on an adapter opened anew") { run in
+    Case("fence.replayed-each", "So is each batch of a snapshot, on an adapter opened anew") {
+      run in
       let sink = try await run.makeSink()
       let source = try Club.source(people: 5)
       let recorder = FaultyAdapter(try await run.makeSink().open())
@@ -168,7 +169,8 @@ extension AdapterContract {
       try await run.expect(sink, at: stored, "after a mirror of another database")
       try await run.expect(sink, equals: source, "after a mirror of another database")
     },
-    Case("fence.atomic", "A batch that cannot be performed to its end leaves nothing behind") { run in
+    Case("fence.atomic", "A batch that cannot be performed to its end leaves nothing behind") {
+      run in
       let sink = try await run.makeSink()
       let source = try Club.source(people: 3)
       let schema = source.schema
@@ -194,7 +196,8 @@ extension AdapterContract {
       source.commit([Club.person("after", note: "the adapter goes on")])
       try await run.synchronise(sink, source)
     },
-    Case("fence.crash-within", "A crash anywhere inside a batch leaves all of it or nothing") { run in
+    Case("fence.crash-within", "A crash anywhere inside a batch leaves all of it or nothing") {
+      run in
       let source = try Club.source(people: 5)
       for point in 0..<2_000 {
         let sink = try await run.makeSink()

@@ -53,7 +53,8 @@ extension AdapterContract {
       source.commit([Club.person("and on")])
       try await run.synchronise(sink, source)
     },
-    Case("generation.repeated", "Rebuild after rebuild, each with its successor's rows only") { run in
+    Case("generation.repeated", "Rebuild after rebuild, each with its successor's rows only") {
+      run in
       let sink = try await run.makeSink()
       let source = try Club.source(people: 4)
       for round in 1...4 {
@@ -90,7 +91,8 @@ extension AdapterContract {
       try run.expect(checkpoint.generation > old.generation, "a new generation")
       try await run.expect(sink, equals: source, "after the rebuild that the adapter asked for")
     },
-    Case("generation.concurrent", "Readers find the old rows or the new, and never a mixture") { run in
+    Case("generation.concurrent", "Readers find the old rows or the new, and never a mixture") {
+      run in
       let sink = try await run.makeSink()
       let source = try Club.source(people: 10)
       let schema = source.schema

@@ -3,7 +3,8 @@ import HeadwaterStream
 
 extension AdapterContract {
   static let randomCases: [Case] = (0..<12 as Range<UInt64>).map { seed in
-    Case("random.\(seed)", "Random transactions, batches, crashes and restarts, from seed \(seed)") {
+    Case("random.\(seed)", "Random transactions, batches, crashes and restarts, from seed \(seed)")
+    {
       run in
       try await random(run, seed: seed, rounds: 25)
     }
@@ -104,7 +105,8 @@ extension AdapterContract {
         guard let holder = people.keys.sorted().randomElement(using: &generator) else { continue }
         let code = "c\(Int.random(in: 0..<20, using: &generator))"
         // Whoever has the code takes this row's, or goes.
-        if let (other, _) = badges.first(where: { $0.value[1] == .text(code) && $0.key != number }) {
+        if let (other, _) = badges.first(where: { $0.value[1] == .text(code) && $0.key != number })
+        {
           if let mine = badges[number] { badges[other]![1] = mine[1] } else { badges[other] = nil }
           touchedBadges.append(other)
         }

@@ -13,7 +13,8 @@ extension AdapterContract {
       try await run.synchronise(sink, source)
       try await run.expect(copy, at: old, "in the copy")
       let checkpoint = try await run.synchronise(copy, source, "in the restored copy")
-      try run.expect(checkpoint.generation == old.generation, "the copy to go on, not to begin anew")
+      try run.expect(
+        checkpoint.generation == old.generation, "the copy to go on, not to begin anew")
       try await run.expect(sink, equals: source, "in the original")
     },
     Case("restore.sink-in-snapshot", "So does a copy that was taken in the middle of a snapshot") {
@@ -104,9 +105,11 @@ extension AdapterContract {
       let replica = ScriptedSource(restoring: source.backup(), replica: 2)
       replica.commit([Club.person("elsewhere"), Club.noBadge(2)])
       let checkpoint = try await run.synchronise(sink, replica)
-      try run.expect(checkpoint.replica != (try await source.head()).replica, "the other's positions")
+      try run.expect(
+        checkpoint.replica != (try await source.head()).replica, "the other's positions")
     },
-    Case("restore.stolen", "A mirror halts whose sink another replica took over while it ran") { run in
+    Case("restore.stolen", "A mirror halts whose sink another replica took over while it ran") {
+      run in
       let sink = try await run.makeSink()
       let source = try Club.source(people: 3)
       let adapter = try await sink.open()

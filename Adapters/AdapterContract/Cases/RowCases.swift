@@ -14,7 +14,8 @@ extension AdapterContract {
           [Club.person("a", age: 3, note: "y"), Club.person("b", age: 3, note: "z", boss: "b")],
         ])
     },
-    Case("rows.recreated", "A key that was deleted is created again, also within one batch") { run in
+    Case("rows.recreated", "A key that was deleted is created again, also within one batch") {
+      run in
       try await play(
         run,
         [

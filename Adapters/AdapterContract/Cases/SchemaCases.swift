@@ -8,14 +8,18 @@ extension AdapterContract {
       run in
       var sketch = Club.sketch
       sketch.collections[0].fields.append(.optional("mail", .text(limit: nil)))
-      try await upgrade(run, to: sketch) { _ in [] } then: {
+      try await upgrade(run, to: sketch) { _ in
+        []
+      } then: {
         [.put(0, Row([.text("new"), nil, .text(""), nil, .text("new@example.org")]))]
       }
     },
     Case("schema.drop-field", "A field is dropped, and its values with it") { run in
       var sketch = Club.sketch
       sketch.collections[0].fields.remove(at: 1)
-      try await upgrade(run, to: sketch) { _ in [] } then: {
+      try await upgrade(run, to: sketch) { _ in
+        []
+      } then: {
         [.put(0, Row([.text("new"), .text("note"), nil]))]
       }
     },
@@ -34,7 +38,9 @@ extension AdapterContract {
         "Prize", [.key("name", .text(limit: 20)), .field("winner", .reference("Person"))]
       )
       sketch.collections.append(("Alone", [.key("id", .int)]))
-      try await upgrade(run, to: sketch) { _ in [] } then: {
+      try await upgrade(run, to: sketch) { _ in
+        []
+      } then: {
         [
           .put(1, Row([.text("gold"), .reference(Club.key(Club.name(0)))])),
           .put(2, Row([.int(1)])),
@@ -45,7 +51,9 @@ extension AdapterContract {
       var sketch = Club.sketch
       sketch.collections[0].fields.reverse()
       sketch.collections.reverse()
-      try await upgrade(run, to: sketch) { _ in [] } then: {
+      try await upgrade(run, to: sketch) { _ in
+        []
+      } then: {
         [.put(1, Row([nil, .text("note"), .int(1), .text("new")]))]
       }
     },

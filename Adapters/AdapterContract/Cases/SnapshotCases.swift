@@ -22,7 +22,8 @@ extension AdapterContract {
       }
       try await run.synchronise(sink, source)
     },
-    Case("snapshot.writes", "Rows change, come and go on both sides of a snapshot under way") { run in
+    Case("snapshot.writes", "Rows change, come and go on both sides of a snapshot under way") {
+      run in
       let sink = try await run.makeSink()
       let source = try Club.source(people: 12)
       let page = Mutex(0)
@@ -56,7 +57,8 @@ extension AdapterContract {
       }
       try await run.expect(sink, equals: source, "after a snapshot with writes and crashes in it")
     },
-    Case("snapshot.hidden", "Readers see nothing of a first snapshot before it is published") { run in
+    Case("snapshot.hidden", "Readers see nothing of a first snapshot before it is published") {
+      run in
       let sink = try await run.makeSink()
       let source = try Club.source(people: 5)
       let schema = source.schema
@@ -80,7 +82,8 @@ extension AdapterContract {
   /// What happens at page number `page` of a snapshot of twelve people and their badges.
   private static func writeDuringSnapshot(_ source: ScriptedSource, _ page: Int) {
     switch page {
-    case 1: source.commit([Club.person(Club.name(0), age: 50), Club.person(Club.name(11), age: 51)])
+    case 1:
+      source.commit([Club.person(Club.name(0), age: 50), Club.person(Club.name(11), age: 51)])
     case 2:
       // Behind the cursor and before it: inserted, changed, deleted.
       source.commit([Club.person("a first", note: "behind"), Club.person("z last", note: "ahead")])

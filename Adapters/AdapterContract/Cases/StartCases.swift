@@ -3,7 +3,8 @@ import HeadwaterStream
 
 extension AdapterContract {
   static let startCases: [Case] = [
-    Case("start.empty", "A fresh sink has no checkpoint, and an empty source fills it with nothing") {
+    Case("start.empty", "A fresh sink has no checkpoint, and an empty source fills it with nothing")
+    {
       run in
       let sink = try await run.makeSink()
       let source = try Club.source()
@@ -32,7 +33,8 @@ extension AdapterContract {
         try await run.expect(sink, at: checkpoint, "after change \(step)")
       }
     },
-    Case("start.reopened", "An adapter opened anew goes on where the one before it stopped") { run in
+    Case("start.reopened", "An adapter opened anew goes on where the one before it stopped") {
+      run in
       let sink = try await run.makeSink()
       let source = try Club.source(people: 4)
       for step in 0..<6 {
@@ -53,7 +55,9 @@ extension AdapterContract {
       let sink = try await run.makeSink()
       let source = try Club.source()
       source.commit((0..<5_000).map { Club.person(Club.name($0), age: $0, note: "n\($0)") })
-      source.commit([Club.person("long", note: String(repeating: "0123456789abcdéf", count: 1 << 16))])
+      source.commit([
+        Club.person("long", note: String(repeating: "0123456789abcdéf", count: 1 << 16))
+      ])
       try await run.synchronise(sink, source, options: .large, "after the snapshot")
       source.commit(
         (0..<5_000).map { Club.person(Club.name($0), age: $0 + 1, boss: Club.name(4_999 - $0)) })

@@ -156,8 +156,10 @@ extension AdapterContract {
     let size = Value.record([.decimal(ExactDecimal("-12.5")!), .text("inch"), nil])
     let owner = Value.reference(Key([.int(1)]))
     let places: [Value?] = [
-      nil, .record([.text(""), empty, nil, nil, nil]), .record([.text("p"), full, empty, nil, nil]),
-      .record([.text("p"), point, point, size, owner]), .record([.text(""), empty, full, size, nil]),
+      nil, .record([.text(""), empty, nil, nil, nil]),
+      .record([.text("p"), full, empty, nil, nil]),
+      .record([.text("p"), point, point, size, owner]),
+      .record([.text(""), empty, full, size, nil]),
     ]
     let spots: [Value?] = [nil, empty, point, full]
     var rows: [Row] = []
@@ -210,7 +212,8 @@ extension AdapterContract {
           put(street(b, 1), crosses: street(a, 1), in: nil), put(land("A"), capital: b),
         ],
         [
-          put(land("B"), capital: c), put(c), put(street(c, -5), crosses: street(a, 1), in: land("A")),
+          put(land("B"), capital: c), put(c),
+          put(street(c, -5), crosses: street(a, 1), in: land("A")),
           put(street(a, 1), crosses: street(c, -5), in: nil), put(land("A"), capital: a),
         ],
         [

@@ -12,7 +12,7 @@ enum Samples {
     .float(-.leastNonzeroMagnitude), .float(0), .float(.leastNonzeroMagnitude),
     .float(.leastNormalMagnitude), .float(0.1), .float(1.0 / 3), .float(1), .float(.pi),
     .float(Double(sign: .plus, exponent: 53, significand: 1)), .float(1e21), .float(1e22),
-    .float(1e23), .float(123_456_789.123_456_789), .float(5e-324), .float(2.2250738585072011e-308),
+    .float(1e23), .float(123_456_789.123_456_789), .float(Double(bitPattern: 0xF_FFFF_FFFF_FFFF)),
     .float(.greatestFiniteMagnitude), .float(.infinity),
   ]
 
@@ -45,10 +45,12 @@ enum Samples {
   static let texts: [Value] = [
     "", " ", "  two  ", "a", "A", "aa", "ab", "B", "b", "Z", "\u{E9}", "e\u{301}", "\u{1E9E}", "ß",
     "ﬃ", "🜚", "👩‍👩‍👧‍👦", "\u{FFFD}", "\u{FEFF}bom", "\u{10FFFF}", "\u{E000}", "\u{D7FF}", "日本語",
-    "שלום", "\u{202E}right to left", "line\nbreak", "carriage\r\nreturn", "tab\tstop", "\u{1}", "\u{7F}",
+    "שלום", "\u{202E}right to left", "line\nbreak", "carriage\r\nreturn", "tab\tstop", "\u{1}",
+    "\u{7F}",
     "\u{85}", "\u{2028}", "'", "''", "\"", "\"\"", "`", "\\", "\\\\", "\\n", "\\.", "%", "_",
     "100%_", "$1", "?1", ":name", "@at", "--", "/* no */", ";", "'); DROP TABLE x; --", "null",
-    "NULL", "\\N", "true", "0", "00", "1e3", "-0", "0x1F", "NaN", "Infinity", "1.0", "1", "é\u{301}",
+    "NULL", "\\N", "true", "0", "00", "1e3", "-0", "0x1F", "NaN", "Infinity", "1.0", "1",
+    "é\u{301}",
     "{\"a\": 1}", "[]", "<&>", "a,b", "a|b", "2024-02-30", "e", "é", "f",
   ].map { .text($0) }
 
@@ -73,7 +75,8 @@ enum Samples {
 
   static let dates: [Value] = [
     "0001-01-01", "0001-12-31", "0999-12-31", "1000-01-01", "1582-10-04", "1582-10-05",
-    "1582-10-15", "1752-09-03", "1899-12-31", "1900-02-28", "1969-12-31", "1970-01-01", "2000-02-29",
+    "1582-10-15", "1752-09-03", "1899-12-31", "1900-02-28", "1969-12-31", "1970-01-01",
+    "2000-02-29",
     "2024-02-29", "2038-01-19", "9999-12-31",
   ].map { .date(CalendarDate($0)!) }
 
@@ -100,12 +103,18 @@ enum Samples {
 
   static let json: [Value] = [
     .null, .bool(true), .bool(false), .int(0), .int(.max), .int(.min), .int(9_007_199_254_740_993),
-    .double(0.1), .double(-1.5e300), .double(5e-324), .double(1e19), .double(1.7976931348623157e308),
+    .double(0.1), .double(-1.5e300), .double(.leastNonzeroMagnitude), .double(1e19),
+    .double(1.7976931348623157e308),
     .string(""), .string("null"), .string("\"quoted\" \\ / \n \t \u{1} é e\u{301} 🜚"), .string("1"),
     .array([]), .object([]), .array([.array([]), .object([]), .null]), .array([.null, .null]),
     .array([.int(1), .double(1.5), .string("1"), .bool(true)]), nested(40),
-    object([("", .null), ("a", .int(1)), ("b", .array([object([("c", .null)])])), ("é", .string("é"))]),
-    object([("B", .int(1)), ("a", .int(2)), ("aa", .int(3)), ("b", .int(4)), ("e\u{301}", .null), ("\u{E9}", .null)]),
+    object([
+      ("", .null), ("a", .int(1)), ("b", .array([object([("c", .null)])])), ("é", .string("é")),
+    ]),
+    object([
+      ("B", .int(1)), ("a", .int(2)), ("aa", .int(3)), ("b", .int(4)), ("e\u{301}", .null),
+      ("\u{E9}", .null),
+    ]),
     object([("$oid", .string("x")), ("a.b", .int(1)), ("__proto__", .null), ("_id", .int(1))]),
   ].map { .json($0) }
 
@@ -114,7 +123,9 @@ enum Samples {
   }
 
   private static func nested(_ depth: Int) -> JSON {
-    depth == 0 ? .string("deep") : (depth % 2 == 0 ? .array([nested(depth - 1)]) : object([("n", nested(depth - 1))]))
+    depth == 0
+      ? .string("deep")
+      : (depth % 2 == 0 ? .array([nested(depth - 1)]) : object([("n", nested(depth - 1))]))
   }
 
   /// Types that stand in columns and in keys, with their values.

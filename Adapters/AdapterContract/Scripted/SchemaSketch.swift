@@ -1,15 +1,11 @@
-@testable import HeadwaterModel
+import HeadwaterModel
 
 /// A schema in few words. Everybody may do everything in it: the kit is about rows, not rules.
 struct SchemaSketch {
   struct Entry {
     var name: String
     var type: FieldType
-    var isKey = false
-    var isReadonly = false
-    var isUnique = false
-    var isIndexed = false
-    var onDelete: Field.DeletePolicy?
+    var attributes = ""
   }
 
   var name = "Contract"
@@ -17,43 +13,51 @@ struct SchemaSketch {
   var records: [(name: String, fields: [Entry])] = []
   var collections: [(name: String, fields: [Entry])] = []
 
-  func schema() throws -> Schema {
-    Schema(
-      name: name, documentation: nil, allowsEverything: true,
-      enums: enums.map { kind in
-        EnumType(
-          name: kind.name, documentation: nil,
-          cases: kind.cases.map { EnumType.Case(name: $0, documentation: nil) })
-      },
-      records: records.map {
-        RecordType(name: $0.name, documentation: nil, fields: $0.fields.map(field))
-      },
-      collections: collections.map { collection in
-        var fields = collection.fields.map(field)
-        let isGenerated = !fields.contains { $0.isKey }
-        if isGenerated { fields.insert(field(.key("id", .uuid)), at: 0) }
-        return CollectionType(
-          name: collection.name, documentation: nil, declaredStrictness: nil, isStrict: false,
-          fields: fields, keyFields: fields.indices.filter { fields[$0].isKey },
-          hasGeneratedKey: isGenerated, rules: [])
-      }, upgradeRules: [])
+  /// The schema that `text` spells.
+  func schema() throws -> Schema { try Schema.parse(text) }
+
+  /// All names stand in backticks: any may be a word of the language.
+  var text: String {
+    var text = "schema \(name)\n"
+    for kind in enums {
+      text += "enum `\(kind.name)` { \(kind.cases.map { "`\($0)`" }.joined(separator: ", ")) }\n"
+    }
+    for (kind, entries) in [("record", records), ("collection", collections)] {
+      for entry in entries {
+        text += "\(kind) `\(entry.name)` {\n"
+        for field in entry.fields {
+          text += "  `\(field.name)`: \(SchemaSketch.spelled(field.type)) \(field.attributes)\n"
+        }
+        text += "}\n"
+      }
+    }
+    return text + "allow everything\n"
   }
 
-  private func field(_ entry: Entry) -> Field {
-    var policy = entry.onDelete
-    if policy == nil, entry.type.referencedCollection != nil {
-      policy = entry.type.isOptional ? .null : .cascade
+  private static func spelled(_ type: FieldType) -> String {
+    switch type {
+    case .bool: "Bool"
+    case .int: "Int"
+    case .float: "Float"
+    case .decimal(let precision, let scale): "Decimal(\(precision), \(scale))"
+    case .text(let limit): "Text" + (limit.map { "(\($0))" } ?? "")
+    case .bytes(let limit): "Bytes" + (limit.map { "(\($0))" } ?? "")
+    case .date: "Date"
+    case .timestamp: "Timestamp"
+    case .uuid: "UUID"
+    case .json: "JSON"
+    case .principal: "Principal"
+    case .enumeration(let name), .record(let name), .reference(let name): "`\(name)`"
+    case .optional(let type): spelled(type) + "?"
+    case .counter, .set, .map, .list, .sharedText, .multiValue, .custom:
+      preconditionFailure("the kit has register types only")
     }
-    return Field(
-      name: entry.name, documentation: nil, type: entry.type, isKey: entry.isKey,
-      isReadonly: entry.isKey || entry.isReadonly || entry.isUnique, isUnique: entry.isUnique,
-      isIndexed: entry.isIndexed, defaultValue: nil, checks: [], onDelete: policy)
   }
 }
 
 extension SchemaSketch.Entry {
   static func key(_ name: String, _ type: FieldType) -> Self {
-    Self(name: name, type: type, isKey: true)
+    Self(name: name, type: type, attributes: "@key")
   }
 
   static func field(_ name: String, _ type: FieldType) -> Self { Self(name: name, type: type) }
@@ -63,10 +67,10 @@ extension SchemaSketch.Entry {
   }
 
   static func unique(_ name: String, _ type: FieldType) -> Self {
-    Self(name: name, type: type, isUnique: true)
+    Self(name: name, type: type, attributes: "@readonly @unique")
   }
 
   static func indexed(_ name: String, _ type: FieldType) -> Self {
-    Self(name: name, type: type, isIndexed: true)
+    Self(name: name, type: type, attributes: "@index")
   }
 }

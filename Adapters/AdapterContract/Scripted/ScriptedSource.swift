@@ -246,20 +246,7 @@ public final class ScriptedSource: ChangeSource {
       frontier: [digest], schema: state.schema)
   }
 
-  private static func hash(of schema: Schema) -> Digest {
-    var text = schema.name
-    for kind in schema.enums { text += "|\(kind.name)=\(kind.cases.map(\.name))" }
-    for record in schema.records {
-      text += "|\(record.name):\(record.fields.map { "\($0.name) \($0.type)" })"
-    }
-    for collection in schema.collections {
-      text += "|\(collection.name)/\(collection.keyFields)"
-      for field in collection.fields {
-        text += ",\(field.name) \(field.type) \(field.isUnique) \(field.isIndexed)"
-      }
-    }
-    return KitHasher().hash(Array(text.utf8))
-  }
+  private static func hash(of schema: Schema) -> Digest { schema.hash(with: KitHasher()) }
 
   // MARK: - ChangeSource
 
