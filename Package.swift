@@ -71,6 +71,18 @@ let package = Package(
 
     .testTarget(
       name: "HeadwaterModelTests", dependencies: ["HeadwaterModel"], swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterStreamTests",
+      dependencies: ["HeadwaterStream", "HeadwaterModel", "HeadwaterMemory", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterMemoryTests",
+      dependencies: ["HeadwaterMemory", "HeadwaterStream", "HeadwaterModel", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ContractTests",
+      dependencies: ["AdapterContract", "HeadwaterMemory", "HeadwaterStream", "HeadwaterModel"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

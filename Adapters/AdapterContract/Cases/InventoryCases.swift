@@ -54,7 +54,7 @@ extension AdapterContract {
       let found = try await mirror.verify()
       try run.expect(!found.isEqual && found.differenceCount == 5, "five differences, not \(found)")
       try run.expect(
-        found.differences.map(\.kind) == [.different, .extra, .missing, .missing, .extra],
+        found.differences.map(\.kind) == [.extra, .different, .missing, .missing, .extra],
         "what differs in key order, not \(found.differences)")
       let repaired = try await run.mirror(sink, source).repair()
       try run.expect(repaired.differenceCount == 5, "five repairs, not \(repaired)")
