@@ -90,6 +90,17 @@ let package = Package(
     // Runs the tool, so it has to be built.
     .testTarget(
       name: "DocumentationTests", dependencies: ["HeadwaterCommand"], swiftSettings: strict),
+      name: "HeadwaterStreamTests",
+      dependencies: ["HeadwaterStream", "HeadwaterModel", "HeadwaterMemory", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterMemoryTests",
+      dependencies: ["HeadwaterMemory", "HeadwaterStream", "HeadwaterModel", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ContractTests",
+      dependencies: ["AdapterContract", "HeadwaterMemory", "HeadwaterStream", "HeadwaterModel"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
