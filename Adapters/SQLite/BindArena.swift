@@ -43,25 +43,4 @@ final class BindArena {
     room.copyMemory(from: bytes)
     return UnsafeRawBufferPointer(room)
   }
-
-  /// `YYYY-MM-DD`
-  func append(_ date: (year: Int, month: Int, day: Int), room: UnsafeMutableRawBufferPointer) {
-    BindArena.digits(date.year, 4, room, at: 0)
-    room[4] = UInt8(ascii: "-")
-    BindArena.digits(date.month, 2, room, at: 5)
-    room[7] = UInt8(ascii: "-")
-    BindArena.digits(date.day, 2, room, at: 8)
-  }
-
-  static func digits(
-    _ number: Int, _ count: Int, _ room: UnsafeMutableRawBufferPointer, at start: Int
-  ) {
-    var rest = number
-    var index = start + count
-    while index > start {
-      index -= 1
-      room[index] = UInt8(truncatingIfNeeded: 0x30 + rest % 10)
-      rest /= 10
-    }
-  }
 }
