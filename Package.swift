@@ -71,6 +71,17 @@ let package = Package(
 
     .testTarget(
       name: "HeadwaterModelTests", dependencies: ["HeadwaterModel"], swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterRelationalTests",
+      dependencies: ["HeadwaterRelational", "HeadwaterSQLite", "HeadwaterStream", "HeadwaterModel"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterSQLiteTests",
+      dependencies: [
+        "HeadwaterSQLite", "HeadwaterRelational", "HeadwaterStream", "HeadwaterModel",
+        "SQLiteDriver",
+      ],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
