@@ -102,15 +102,18 @@ extension Sink {
   private func occupied(_ name: String, _ kind: String) -> AdapterError {
     AdapterError(
       .occupied,
-      "\(connection.path) has a \(kind) called \(name) that is not the mirror's, where one of the "
+      "\(connection.path) has \(kind == "index" ? "an" : "a") \(kind) called \(name) that is not the mirror's, where one of the "
         + "mirror's should be: rename it, or use another file.", recovery: .halt)
   }
 
   /// Drops what the manifest lists, if it is there, and strikes it from the list.
   private func drop(_ entry: Catalogue.Entry) throws {
     let name = SQLiteDialect().quote(entry.name)
-    // An index goes with its table. A view in the place of a table is somebody else's.
-    if entry.actual != nil, entry.isTable { try connection.execute("DROP TABLE IF EXISTS \(name)") }
+    // A view in the place of a table is somebody else's. An index goes with its table, unless somebody gave the
+    // table another name.
+    if entry.actual != nil {
+      try connection.execute("DROP \(entry.isTable ? "TABLE" : "INDEX") IF EXISTS \(name)")
+    }
     try catalogue.strike(entry.name)
   }
 

@@ -197,3 +197,12 @@ enum ValueCodec {
     return text
   }
 }
+
+extension SQLiteAdapter {
+  /// What becomes of a decimal that is kept as a double; nil where it is another number.
+  package static func storedDecimal(
+    _ value: ExactDecimal, precision: Int, scale: Int
+  ) -> ExactDecimal? {
+    ValueCodec.double(value).flatMap { ValueCodec.decimal($0, precision: precision, scale: scale) }
+  }
+}
