@@ -203,7 +203,23 @@ final class Sink {
     }
     for (collection, indices) in upserts.enumerated() where !indices.isEmpty {
       let writer = try writer(collection, plan)
-      try writer.upsert(indices.count) { changes[indices[$0]].after! }
+      let ordered = inKeyOrder(indices, changes)
+      try writer.upsert(ordered.count) { changes[ordered[$0]].after! }
     }
+  }
+
+  /// Neighbours in the key's index stand on the same pages, so writing them together costs less than sorting them.
+  private func inKeyOrder(_ indices: [Int], _ changes: [Change]) -> [Int] {
+    // A snapshot comes in order already.
+    guard indices.count >= 64, layout?.fillingGeneration == nil else { return indices }
+    var keyed = indices.map { (key: KeyEncoding.encode(changes[$0].key), index: $0) }
+    keyed.sort { precedes($0.key, $1.key) }
+    return keyed.map(\.index)
+  }
+
+  private func precedes(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+    let count = min(a.count, b.count)
+    for index in 0..<count where a[index] != b[index] { return a[index] < b[index] }
+    return a.count < b.count
   }
 }
