@@ -83,8 +83,17 @@ public struct CollectionType: Sendable, Hashable {
   /// Whether the key is the field `id: UUID` made from the operation's hash, because the schema names none.
   public let hasGeneratedKey: Bool
   public let rules: [Rule]
+  /// How the fields fall into registers, and which of these move together.
+  public let layout: CollectionLayout
 
   public func fieldIndex(named name: String) -> Int? { fields.firstIndex { $0.name == name } }
+
+  /// The registers of a row, record fields taken apart.
+  public var slots: [Slot] { layout.slots }
+  /// The slots that checks tie together, two and more each; a slot in none of them is a unit by itself.
+  public var mergeUnits: [[Int]] { layout.mergeUnits }
+  /// The checks of the collection and of the records in it, by slots.
+  public var checks: [SlotCheck] { layout.checks }
 
   /// The key of a row of this collection; nil where a key field is absent.
   public func key(of row: Row) -> Key? {
