@@ -154,7 +154,7 @@ public enum KeyEncoding {
       guard let end = bytes[offset...].firstIndex(of: 0) else { throw refuse() }
       guard
         let text = bytes[offset..<end].withUnsafeBufferPointer({
-          String(validating: $0, as: UTF8.self)
+          String(utf8: $0)
         })
       else { throw refuse() }
       offset = end + 1

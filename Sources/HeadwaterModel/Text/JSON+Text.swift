@@ -29,7 +29,9 @@ extension JSON {
     switch raw {
     case .null: return .null
     case .bool(let value): return .bool(value)
-    case .string(let text): return .string(text)
+    case .string(let text):
+      try refuseNUL(text)
+      return .string(text)
     case .number(let text):
       return try Array(text.utf8).withUnsafeBufferPointer { (bytes) throws(JSONError) in
         var end = 0
@@ -50,6 +52,7 @@ extension JSON {
       var values: [Member] = []
       values.reserveCapacity(members.count)
       for member in members {
+        try refuseNUL(member.name)
         values.append(Member(member.name, try canonical(member.value, depth: depth + 1)))
       }
       guard let object = JSON(members: values) else {
@@ -57,6 +60,13 @@ extension JSON {
       }
       return object
     }
+  }
+}
+
+extension JSON {
+  /// The parser lets none through, but a tree can be made by hand.
+  private static func refuseNUL(_ text: String) throws(JSONError) {
+    if text.utf8.contains(0) { throw JSONError("U+0000, which no text may hold", offset: 0) }
   }
 }
 

@@ -29,8 +29,9 @@ public enum JSON: Sendable {
   /// The canonical number; nil for NaN and infinities.
   public init?(number: Double) {
     guard number.isFinite else { return nil }
-    if number == number.rounded(.towardZero), let exact = Int64(exactly: number) {
-      self = .int(exact)
+    // Not Int64(exactly:), which calls `trunc` of a library that not every program links.
+    if number >= -0x1p63, number < 0x1p63, Double(Int64(number)) == number {
+      self = .int(Int64(number))
     } else {
       self = .double(number)
     }

@@ -2,6 +2,10 @@
 public enum Limits {
   /// The longest text or byte string of one value, in bytes.
   public static let valueBytes = 8 << 20
+  /// The longest cell of a CSV file, in bytes: a value of `valueBytes` in base64.
+  public static let cellBytes = 12 << 20
+  /// The longest record of a CSV file, and the longest line of an NDJSON file, in bytes.
+  public static let recordBytes = 32 << 20
   /// The longest canonical encoding of one operation, in bytes.
   public static let operationBytes = 16 << 20
   /// The most changes in one operation.

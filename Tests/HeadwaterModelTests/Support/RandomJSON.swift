@@ -16,7 +16,10 @@ extension SeededGenerator {
   /// A double that is not NaN; now and then infinite.
   mutating func double() -> Double {
     switch below(8) {
-    case 0: return pick([0, 1, -1, 0.1, 1e21, .leastNonzeroMagnitude, 1.7976931348623157e308, 65504, 65505, 0.5])
+    case 0:
+      return pick([
+        0, 1, -1, 0.1, 1e21, .leastNonzeroMagnitude, 1.7976931348623157e308, 65504, 65505, 0.5,
+      ])
     case 1: return Double(Int64(truncatingIfNeeded: next()))
     case 2: return Double(Float(bitPattern: UInt32(truncatingIfNeeded: next())).finite)
     case 3: return Double(below(2000) - 1000) / 100
