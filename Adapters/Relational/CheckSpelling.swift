@@ -2,8 +2,8 @@ import HeadwaterModel
 
 /// Spells a check of the schema as a condition of the engine, if that is exact.
 ///
-/// In the schema an absent operand makes the whole check true. SQL's NULL does the same to a single comparison,
-/// but not to `and`, `or` and `in`, so there the nullable columns are tested first.
+/// Absent values need no care: the schema's `and`, `or`, `not` and `in` know three truths, as SQL's do, and a check
+/// that comes to none of true and false holds in both.
 struct CheckSpelling {
   let dialect: any Dialect
   /// The column behind the path of a field; nil where the path names no scalar.
@@ -13,18 +13,9 @@ struct CheckSpelling {
   func condition(_ check: Expression) -> String? {
     guard let (text, kind) = spell(check) else { return nil }
     switch kind {
-    case .truth, .column(.bool): break
+    case .truth, .column(.bool): return text
     default: return nil
     }
-    if case .binary(let operation, let left, let right) = check, operation.isComparison,
-      isOperand(left), isOperand(right)
-    {
-      return text
-    }
-    let nullable = check.fieldPaths.compactMap { column($0) }.filter(\.isNullable)
-    guard !nullable.isEmpty else { return text }
-    return (nullable.map { "\(dialect.quote($0.name)) IS NULL" } + ["(\(text))"])
-      .joined(separator: " OR ")
   }
 
   private func isOperand(_ expression: Expression) -> Bool {
@@ -116,13 +107,6 @@ extension Value {
 }
 
 extension Expression.Operator {
-  fileprivate var isComparison: Bool {
-    switch self {
-    case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual: true
-    default: false
-    }
-  }
-
   fileprivate var sql: String {
     switch self {
     case .equal: "="

@@ -66,7 +66,7 @@ struct PlanBuilder {
         columns.first { !$0.isPresence && !$0.isKeyPart && $0.fieldPath == scope + relative }
       }
       return RelationalTable.Check(
-        fieldPath: path, condition: spelling.condition(expression))
+        fieldPath: path, text: expression.text, condition: spelling.condition(expression))
     }
     return draft
   }
@@ -128,7 +128,7 @@ struct PlanBuilder {
         let declaration = collection.fields[field]
         path = [declaration.name]
         documentation = declaration.documentation
-        typeSpelling = declaration.type.spelling
+        typeSpelling = declaration.type.spelled
         checks = declaration.checks
       }
     }
@@ -193,7 +193,7 @@ struct PlanBuilder {
         inner.steps.append(.recordField(index))
         inner.isNullable = place.isNullable || isOptional
         inner.documentation = field.documentation
-        inner.typeSpelling = field.type.spelling
+        inner.typeSpelling = field.type.spelled
         inner.checks = field.checks
         try expand(field.type, inner, depth: depth + 1)
       }
@@ -227,7 +227,7 @@ struct PlanBuilder {
           append(columnType, inner, isNullable: false, isPresence: false)
         } else {
           throw unsupported(
-            place, "refers to a key of type \(field.type.spelling), which no column carries")
+            place, "refers to a key of type \(field.type.spelled), which no column carries")
         }
       }
     }

@@ -89,10 +89,12 @@ public struct RelationalTable: Sendable {
     public let isUnique: Bool
   }
 
-  /// A check of the schema or of a type.
+  /// A check of the schema.
   public struct Check: Sendable, Hashable {
     /// The field that carries it.
     public let fieldPath: [String]
+    /// The check as the schema spells it.
+    public let text: String
     /// The condition in the engine's SQL; nil where the engine cannot express it exactly and it is left out.
     public let condition: String?
   }

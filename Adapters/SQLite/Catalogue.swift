@@ -33,7 +33,7 @@ struct Catalogue {
         id INTEGER PRIMARY KEY CHECK (id = 1),
         name TEXT NOT NULL,
         hash TEXT NOT NULL,
-        text TEXT,
+        text TEXT NOT NULL,
         documentation TEXT,
         generation INTEGER NOT NULL
       ) STRICT
@@ -164,11 +164,13 @@ struct Catalogue {
         insert.bind(4, column.name)
         insert.bind(5, column.typeSpelling)
         if let text = column.documentation { insert.bind(6, text) }
-        if table.checks.contains(where: {
+        let omitted = table.checks.filter {
           $0.condition == nil && $0.fieldPath == column.fieldPath
-        }) {
+        }
+        if !omitted.isEmpty {
           insert.bind(
-            7, "A check of the schema is not declared here: SQLite cannot express it exactly.")
+            7, "not declared, because SQLite cannot express it exactly: "
+              + omitted.map { "@check(\($0.text))" }.joined(separator: " "))
         }
         try insert.run()
       }
@@ -177,6 +179,7 @@ struct Catalogue {
       "INSERT OR REPLACE INTO headwater_schema VALUES (1, ?, ?, ?, ?, ?)")
     schema.bind(1, plan.schema.name)
     schema.bind(2, checkpoint.schema.hex)
+    schema.bind(3, plan.schema.canonicalText)
     if let text = plan.schema.documentation { schema.bind(4, text) }
     schema.bind(5, checkpoint.generation)
     try schema.run()

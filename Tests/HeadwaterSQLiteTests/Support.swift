@@ -20,7 +20,7 @@ func collection(_ name: String, _ fields: [Field]) -> CollectionType {
   CollectionType(
     name: name, documentation: "All of \(name).", declaredStrictness: nil, isStrict: false,
     fields: fields, keyFields: fields.indices.filter { fields[$0].isKey }, hasGeneratedKey: false,
-    rules: [])
+    rules: [], layout: CollectionLayout(fields: fields, records: [:]))
 }
 
 func schema(
