@@ -1,0 +1,17 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "Benchmarks",
+  dependencies: [.package(name: "Headwater", path: "..")],
+  targets: [
+    .executableTarget(
+      name: "Benchmarks",
+      dependencies: [
+        .product(name: "Headwater", package: "Headwater"),
+        .product(name: "HeadwaterSQLite", package: "Headwater"),
+        .product(name: "SQLiteDriver", package: "Headwater"),
+      ])
+  ],
+  swiftLanguageModes: [.v6]
+)
