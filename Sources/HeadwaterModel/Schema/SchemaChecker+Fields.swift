@@ -120,11 +120,11 @@ extension SchemaChecker {
 
   // MARK: - Attributes
 
-  func drafts(of owner: Kind, _ index: Int) -> [Draft] {
+  func drafts(of owner: DeclarationKind, _ index: Int) -> [Draft] {
     owner == .record ? recordDrafts[index] : collectionDrafts[index]
   }
 
-  func checkFields(of owner: Kind, _ index: Int) {
+  func checkFields(of owner: DeclarationKind, _ index: Int) {
     var drafts = drafts(of: owner, index)
     // Policies first: checks ask for them.
     for field in drafts.indices { drafts[field].onDelete = policy(of: drafts[field]) }

@@ -3,13 +3,8 @@
 /// Each pass goes as far as it can: what an earlier pass could not resolve is left out of later ones, so that
 /// one mistake is reported once.
 final class SchemaChecker {
-  enum Kind: String {
-    case enumeration = "enum"
-    case record, collection
-  }
-
   struct Declared {
-    let kind: Kind
+    let kind: DeclarationKind
     let index: Int
     let name: String
     let position: SchemaPosition
@@ -122,7 +117,7 @@ final class SchemaChecker {
 
   // MARK: - Names
 
-  private func declareNames() {
+  func declareNames() {
     for (index, item) in syntax.enums.enumerated() {
       declare(.enumeration, index, item.name)
       checkCases(of: item)
@@ -139,7 +134,7 @@ final class SchemaChecker {
     }
   }
 
-  private func declare(_ kind: Kind, _ index: Int, _ name: NameSyntax) {
+  private func declare(_ kind: DeclarationKind, _ index: Int, _ name: NameSyntax) {
     if let other = declared[name.text] {
       sink.report(
         name.position,
@@ -150,7 +145,7 @@ final class SchemaChecker {
       kind: kind, index: index, name: name.text, position: name.position)
   }
 
-  func article(_ kind: Kind) -> String { (kind == .enumeration ? "an " : "a ") + kind.rawValue }
+  func article(_ kind: DeclarationKind) -> String { (kind == .enumeration ? "an " : "a ") + kind.rawValue }
 
   private func line(_ position: SchemaPosition) -> String {
     position == .none ? "" : " on line \(position.line)"
@@ -181,7 +176,7 @@ final class SchemaChecker {
     return found
   }
 
-  func names(of kind: Kind) -> [String] {
+  func names(of kind: DeclarationKind) -> [String] {
     switch kind {
     case .enumeration: syntax.enums.map(\.name.text)
     case .record: syntax.records.map(\.name.text)
