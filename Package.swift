@@ -72,8 +72,47 @@ let package = Package(
     .testTarget(
       name: "HeadwaterModelTests", dependencies: ["HeadwaterModel"], swiftSettings: strict),
     .testTarget(
+      name: "HeadwaterLogTests", dependencies: ["HeadwaterLog", "HeadwaterModel"],
+      swiftSettings: strict),
+    .testTarget(
       name: "HeadwaterSodiumTests",
       dependencies: ["HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"], swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterStreamTests",
+      dependencies: ["HeadwaterStream", "HeadwaterModel", "HeadwaterMemory", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterStoreTests",
+      dependencies: [
+        "HeadwaterStore", "HeadwaterSodium", "HeadwaterStream", "HeadwaterLog", "HeadwaterModel",
+        "HeadwaterMemory", "HeadwaterSQLite", "SQLiteDriver",
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterRelationalTests",
+      dependencies: ["HeadwaterRelational", "HeadwaterSQLite", "HeadwaterStream", "HeadwaterModel"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterSQLiteTests",
+      dependencies: [
+        "HeadwaterSQLite", "HeadwaterRelational", "HeadwaterStream", "HeadwaterModel",
+        "SQLiteDriver", "AdapterContract",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterMemoryTests",
+      dependencies: ["HeadwaterMemory", "HeadwaterStream", "HeadwaterModel", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ContractTests",
+      dependencies: ["AdapterContract", "HeadwaterMemory", "HeadwaterStream", "HeadwaterModel"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterCommandTests", dependencies: ["HeadwaterCommand", "HeadwaterModel"],
+      swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+    // Runs the tool, so it has to be built.
+    .testTarget(
+      name: "DocumentationTests", dependencies: ["HeadwaterCommand"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

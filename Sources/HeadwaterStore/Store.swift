@@ -92,41 +92,90 @@ public final class Store: Sendable {
         throw StoreError(.invalid, "too many first rows for one operation: write the rest afterwards")
       }
       let id = suite.hash(body)
-      let signature = try signer.sign(id)
-      let info = StoreInfo(
-        database: id, replica: UUIDBytes(bytes: suite.randomBytes(16))!, suite: suite.identifier)
-      if path != nil, FileStatus.exists(file) {
+      return try initialise(
+        file, isMemory: path == nil, layout: layout, suite: suite, options: options,
+        genesis: genesis, id: id,
+        signed: SignedOperation(
+          body: body, suite: signer.suiteIdentifier, publicKey: signer.publicKey,
+          signature: try signer.sign(id)))
+    }
+  }
+
+  /// Makes a store that is another replica of the database with that genesis, and holds nothing else yet.
+  ///
+  /// - Throws: `.rejected` if the genesis is not sound, `.exists`, `.unsupported`.
+  public static func replicate(
+    at path: String?, genesis signed: SignedOperation, suite: any CryptoSuite,
+    options: Options = Options()
+  ) throws(StoreError) -> Store {
+    let file = path ?? ""
+    return try StoreError.wrap(path: file) {
+      let id = suite.hash(signed.body)
+      let operation: Operation
+      do { operation = try Operation.decode(signed.body) } catch {
+        throw StoreError(.rejected, "the genesis is rejected: \(error)")
+      }
+      guard case .genesis(_, let hash, let text) = operation.kind, signed.suite == suite.identifier,
+        suite.principal(of: signed.publicKey) == operation.author,
+        suite.verify(signed.signature, of: id, by: signed.publicKey)
+      else { throw StoreError(.rejected, "this is not a genesis that its author signed") }
+      let schema: Schema
+      do { schema = try Schema.parse(text) } catch {
+        throw StoreError(.rejected, "the schema of the genesis cannot be read: \(error)")
+      }
+      guard schema.hash(with: suite) == hash, schema.canonicalText == text else {
+        throw StoreError(.rejected, "the schema of the genesis does not have its hash")
+      }
+      let missing = SchemaSupport.missing(in: schema)
+      guard missing.isEmpty else {
         throw StoreError(
-          .exists, "\(file) is there already: choose another path, or remove it if it is not needed")
+          .unsupported,
+          "this version cannot honour everything that the database's schema asks for: "
+            + missing.joined(separator: "; "))
       }
-      let lock = try path.map { try WriterLock(store: $0) }
-      do {
-        let db = try Connection(path: file, mode: path == nil ? .memory : .createIfMissing)
-        try StoreFile.configure(db, writer: true, durability: options.durability)
-        let writer = Writer(
-          lock: lock, path: file,
-          makeEngine: { try Engine(db, suite: suite, info: info, layout: layout) }, db: db)
-        try StoreFile.create(db) {
-          try StoreFile.setMeta(db, "database", id.bytes)
-          try StoreFile.setMeta(db, "replica", info.replica.bytes)
-          try StoreFile.setMeta(db, "suite", [suite.identifier])
-          try StoreFile.setMeta(db, "schema", Array(schema.canonicalText.utf8))
-          let engine = try writer.engine()
-          do {
-            _ = try engine.admit(
-              genesis, id: id, body: body, suite: signer.suiteIdentifier,
-              publicKey: signer.publicKey, signature: signature)
-          } catch let error as StoreError where error.code == .rejected {
-            throw StoreError(.invalid, String(error.message.drop { $0 != ":" }.dropFirst(2)))
-          }
-          try engine.flush()
+      return try initialise(
+        file, isMemory: path == nil, layout: SchemaPlan(schema, hash: hash), suite: suite,
+        options: options, genesis: operation, id: id, signed: signed)
+    }
+  }
+
+  private static func initialise(
+    _ file: String, isMemory: Bool, layout: SchemaPlan, suite: any CryptoSuite, options: Options,
+    genesis: Operation, id: Digest, signed: SignedOperation
+  ) throws -> Store {
+    let info = StoreInfo(
+      database: id, replica: UUIDBytes(bytes: suite.randomBytes(16))!, suite: suite.identifier)
+    if !isMemory, FileStatus.exists(file) {
+      throw StoreError(
+        .exists, "\(file) is there already: choose another path, or remove it if it is not needed")
+    }
+    let lock = isMemory ? nil : try WriterLock(store: file)
+    do {
+      let db = try Connection(path: file, mode: isMemory ? .memory : .createIfMissing)
+      try StoreFile.configure(db, writer: true, durability: options.durability)
+      let writer = Writer(
+        lock: lock, path: file,
+        makeEngine: { try Engine(db, suite: suite, info: info, layout: layout) }, db: db)
+      try StoreFile.create(db) {
+        try StoreFile.setMeta(db, "database", id.bytes)
+        try StoreFile.setMeta(db, "replica", info.replica.bytes)
+        try StoreFile.setMeta(db, "suite", [suite.identifier])
+        try StoreFile.setMeta(db, "schema", Array(layout.schema.canonicalText.utf8))
+        let engine = try writer.engine()
+        do {
+          _ = try engine.admit(
+            genesis, id: id, body: signed.body, suite: signed.suite, publicKey: signed.publicKey,
+            signature: signed.signature)
+        } catch let error as StoreError where error.code == .rejected {
+          throw StoreError(.invalid, String(error.message.drop { $0 != ":" }.dropFirst(2)))
         }
-        return Store(
-          path: file, layout: layout, info: info, suite: suite, options: options, writer: writer)
-      } catch {
-        if path != nil { FileStatus.removeStore(file) }
-        throw error
+        try engine.flush()
       }
+      return Store(
+        path: file, layout: layout, info: info, suite: suite, options: options, writer: writer)
+    } catch {
+      if !isMemory { FileStatus.removeStore(file) }
+      throw error
     }
   }
 

@@ -121,6 +121,14 @@ public final class Connection {
   /// Rows changed by the last statement.
   public var changes: Int { Int(sqlite3_changes64(handle)) }
 
+  /// Whether the file was renamed, deleted or replaced since it was opened, so that the connection writes to
+  /// something that nobody will find again. False where the platform cannot say.
+  public var fileHasMoved: Bool {
+    var moved: Int32 = 0
+    return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK
+      && moved != 0
+  }
+
   /// A number that changes whenever another connection commits to the file.
   public func dataVersion() throws(SQLiteError) -> Int64 {
     let statement = try cached("PRAGMA data_version")
@@ -173,6 +181,13 @@ public struct SQLiteError: Error, Sendable, CustomStringConvertible {
   public var isCannotOpen: Bool { primary == SQLITE_CANTOPEN }
   public var isConstraint: Bool { primary == SQLITE_CONSTRAINT }
   public var isInputOutput: Bool { primary == SQLITE_IOERR }
+  public var isOutOfMemory: Bool { primary == SQLITE_NOMEM }
+  /// The statement does not fit the schema of the file (no such table or column) or is wrong in itself.
+  public var isStatementError: Bool { primary == SQLITE_ERROR }
+  /// The schema of the file changed while the statement was about to run.
+  public var isSchemaChanged: Bool { primary == SQLITE_SCHEMA }
+  /// A trigger refused with `RAISE`.
+  public var isRaisedByTrigger: Bool { code == SQLITE_CONSTRAINT | 7 << 8 }
   public var isInterrupted: Bool { primary == SQLITE_INTERRUPT }
 
   public var description: String { "SQLite: \(message) [\(code)] in: \(context)" }

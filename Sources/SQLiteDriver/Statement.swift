@@ -78,6 +78,22 @@ public final class Statement {
     }
   }
 
+  /// Binds text without a copy: the UTF-8 must stay where it is until the statement was reset or the
+  /// parameter bound again.
+  public func bindText(_ index: Int32, borrowing utf8: UnsafeRawBufferPointer) {
+    guard let base = utf8.baseAddress, utf8.count > 0 else { return bind(index, "") }
+    sqlite3_bind_text64(
+      handle, index, base.assumingMemoryBound(to: CChar.self), UInt64(utf8.count),
+      headwater_sqlite_static(), UInt8(SQLITE_UTF8))
+  }
+
+  /// Binds bytes without a copy: they must stay where they are until the statement was reset or the
+  /// parameter bound again.
+  public func bindBytes(_ index: Int32, borrowing bytes: UnsafeRawBufferPointer) {
+    guard let base = bytes.baseAddress, bytes.count > 0 else { return bind(index, bytes) }
+    sqlite3_bind_blob64(handle, index, base, UInt64(bytes.count), headwater_sqlite_static())
+  }
+
   /// Makes all parameters NULL.
   public func clearBindings() { sqlite3_clear_bindings(handle) }
 
@@ -131,6 +147,13 @@ public final class Statement {
     guard let start = sqlite3_column_text(handle, index) else { return "" }
     let count = Int(sqlite3_column_bytes(handle, index))
     return String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
+  }
+
+  /// The column as text; nil where its bytes are not UTF-8.
+  public func validText(_ index: Int32) -> String? {
+    guard let start = sqlite3_column_text(handle, index) else { return "" }
+    let count = Int(sqlite3_column_bytes(handle, index))
+    return String(validating: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
   }
 
   public func bytes(_ index: Int32) -> [UInt8] {

@@ -171,9 +171,11 @@ public struct CanonicalReader: Sendable {
     let slice = bytes[offset..<offset + length]
     let decoded = slice.withUnsafeBufferPointer { buffer -> String? in
       if buffer.contains(0) { return nil }
-      return String(validating: buffer, as: UTF8.self)
+      return String(utf8: buffer)
     }
-    guard let decoded else { throw DecodingError("text that is not UTF-8 without NUL", offset: start) }
+    guard let decoded else {
+      throw DecodingError("text that is not UTF-8 without NUL", offset: start)
+    }
     offset += length
     return decoded
   }

@@ -161,7 +161,7 @@ public struct CSVReader: Sendable {
   private func text(_ cell: CSVScanner.Cell, _ start: Int) -> String? {
     buffer.bytes.withUnsafeBufferPointer { bytes in
       let range = UnsafeBufferPointer(rebasing: bytes[start..<start + cell.count])
-      guard cell.hasEscapes else { return String(validating: range, as: UTF8.self) }
+      guard cell.hasEscapes else { return String(utf8: range) }
       var plain: [UInt8] = []
       plain.reserveCapacity(range.count)
       var index = 0
@@ -169,7 +169,7 @@ public struct CSVReader: Sendable {
         plain.append(range[index])
         index += range[index] == CSVScanner.quote ? 2 : 1
       }
-      return String(validating: plain, as: UTF8.self)
+      return plain.withUnsafeBufferPointer { String(utf8: $0) }
     }
   }
 

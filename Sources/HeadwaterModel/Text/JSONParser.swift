@@ -232,7 +232,7 @@ extension JSONParser {
     _ text: UnsafeBufferPointer<UInt8>, isASCII: Bool, from start: Int, to end: Int
   ) throws(JSONError) -> String {
     if isASCII { return String(decoding: text, as: UTF8.self) }
-    if let valid = String(validating: text, as: UTF8.self) { return valid }
+    if let valid = String(utf8: text) { return valid }
     let raw = UnsafeBufferPointer(rebasing: bytes[start..<end])
     throw JSONError("bytes that are not UTF-8", offset: start + (firstInvalidUTF8(raw) ?? 0))
   }

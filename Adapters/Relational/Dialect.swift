@@ -1,0 +1,44 @@
+import HeadwaterModel
+
+/// The few questions on which relational engines differ.
+///
+/// A value without state. Everything else about tables is decided once, in `RelationalPlan`.
+public protocol Dialect: Sendable {
+  /// The identifier in quotes, fit for any statement.
+  func quote(_ identifier: String) -> String
+  /// The most bytes of UTF-8 that an identifier may have; nil where there is no limit.
+  var maximumNameBytes: Int? { get }
+  /// What two identifiers have in common when the engine takes them for one.
+  func fold(_ identifier: String) -> String
+  /// Whether the engine keeps the name of a table or an index for itself. (`headwater_` is avoided anyway.)
+  func isReserved(_ identifier: String) -> Bool
+  /// What follows the closing parenthesis of `CREATE TABLE`; empty or with a leading space.
+  var tableSuffix: String { get }
+  /// The type of a column.
+  func nativeType(_ type: ColumnType) -> String
+  /// A condition that holds what the native type does not; nil where the type says it all.
+  ///
+  /// - Parameter column: the column's name, quoted.
+  func typeCheck(_ type: ColumnType, column: String) -> String?
+  /// A literal that compares exactly with columns of a suitable type; nil where there is none.
+  func literal(_ value: Value) -> String?
+  /// Whether `=`, `<` and so on of two such operands give exactly what the schema language means.
+  func compares(_ left: CheckOperand, _ right: CheckOperand) -> Bool
+  /// Whether arithmetic of two such operands is exact, whatever the values.
+  func calculates(_ operation: Expression.Operator, _ left: CheckOperand, _ right: CheckOperand)
+    -> Bool
+  /// The number of Unicode scalars or of bytes of a column; nil where the engine cannot say.
+  func length(_ type: ColumnType, of expression: String) -> String?
+}
+
+/// What stands on one side of an operator in a check.
+public enum CheckOperand: Sendable, Hashable {
+  case column(ColumnType)
+  case literal(Value)
+  /// The result of `length` or of arithmetic on integers.
+  case integer
+  /// The result of arithmetic with decimals.
+  case decimal
+  /// The result of a comparison.
+  case truth
+}
