@@ -94,6 +94,16 @@ extension Snapshot {
     return .transactions(result)
   }
 
+  /// The first position of the transaction that the event at `position` is in; nil where no such event is kept.
+  public func transactionStart(of position: Int64) throws -> Int64? {
+    let statement = try db.cached(
+      "SELECT begins, last FROM event WHERE first <= ? ORDER BY first DESC LIMIT 1")
+    statement.bind(1, position)
+    defer { statement.reset() }
+    guard try statement.step(), statement.int(1) >= position else { return nil }
+    return statement.int(0)
+  }
+
   private func transactionEnd(from first: Int64) throws -> Int64 {
     let statement = try db.cached(
       "SELECT last FROM event WHERE first >= ? AND digest IS NOT NULL ORDER BY first LIMIT 1")

@@ -246,16 +246,23 @@ public final class Store: Sendable {
   ) async throws -> WriteReceipt {
     let time = options.clock()
     return try await onWriter { engine in
-      let receipt = try engine.write(as: signer, at: frontier, time: time, body)
-      if let bookmark {
-        let statement = try engine.db.cached(
-          "INSERT OR REPLACE INTO bookmark (name, value) VALUES (?, ?)")
-        statement.bind(1, bookmark.name)
-        statement.bind(2, bookmark.value)
-        try statement.run()
-      }
-      return receipt
+      try Store.write(engine, as: signer, at: frontier, time: time, bookmark: bookmark, body)
     }
+  }
+
+  static func write(
+    _ engine: Engine, as signer: any Signer, at frontier: [Digest]?, time: Int64,
+    bookmark: (name: String, value: [UInt8])?, _ body: (Draft) throws -> Void
+  ) throws -> WriteReceipt {
+    let receipt = try engine.write(as: signer, at: frontier, time: time, body)
+    if let bookmark {
+      let statement = try engine.db.cached(
+        "INSERT OR REPLACE INTO bookmark (name, value) VALUES (?, ?)")
+      statement.bind(1, bookmark.name)
+      statement.bind(2, bookmark.value)
+      try statement.run()
+    }
+    return receipt
   }
 
   /// What became of an operation from elsewhere.

@@ -47,24 +47,29 @@ final class Writer: @unchecked Sendable {
 
   /// Runs `body` in the next commit and returns when that is durable.
   func run<R: Sendable>(_ body: @escaping @Sendable (Engine) throws -> R) async throws -> R {
-    let result = ResultBox<R>()
-    return try await withCheckedThrowingContinuation { continuation in
-      let job = Job(
-        run: { result.value = try body($0) },
-        finish: { error in
-          if let error {
-            continuation.resume(throwing: error)
-          } else {
-            continuation.resume(returning: result.value!)
-          }
-        })
-      let mustSchedule = pending.withLock { pending in
-        pending.jobs.append(job)
-        defer { pending.isScheduled = true }
-        return !pending.isScheduled
-      }
-      if mustSchedule { queue.async { self.drain() } }
+    try await withCheckedThrowingContinuation { continuation in
+      enqueue(body) { continuation.resume(with: $0) }
     }
+  }
+
+  /// Runs `body` in a coming commit, after everything enqueued before; `finish` is called when that is durable
+  /// or has failed, on the queue, before any later commit begins.
+  func enqueue<R: Sendable>(
+    _ body: @escaping @Sendable (Engine) throws -> R,
+    _ finish: @escaping @Sendable (Result<R, any Error>) -> Void
+  ) {
+    let result = ResultBox<R>()
+    let job = Job(
+      run: { result.value = try body($0) },
+      finish: { error in
+        if let error { finish(.failure(error)) } else { finish(.success(result.value!)) }
+      })
+    let mustSchedule = pending.withLock { pending in
+      pending.jobs.append(job)
+      defer { pending.isScheduled = true }
+      return !pending.isScheduled
+    }
+    if mustSchedule { queue.async { self.drain() } }
   }
 
   /// Runs `body` between commits, on the queue: reads of a store in memory.
