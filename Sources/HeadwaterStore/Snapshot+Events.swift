@@ -115,7 +115,7 @@ extension Snapshot {
   /// A page of all visible rows in storage order (see `ChangeSource.rows`).
   func page(after position: RowPosition?, limit: Int) throws -> RowPage {
     let found = try rows.visible(
-      after: position.map { RowTable.key($0.collection, $0.key) }, upTo: nil, limit: limit + 1)
+      after: position.map { StorageKey($0.collection, $0.key) }, upTo: nil, limit: limit + 1)
     var causes: [Int64: Cause] = [:]
     let changes = try found.prefix(limit).map { row in
       let shape = layout.collections[row.collection]

@@ -21,10 +21,10 @@ extension Snapshot {
     let past = PastRows(snapshot: self, heads: heads)
     let shape = layout.collections[collection]
     if let key {
-      return try past.visible(RowTable.key(collection, key)).map { [shape.row($0)] } ?? []
+      return try past.visible(StorageKey(collection, key)).map { [shape.row($0)] } ?? []
     }
     var result: [Row] = []
-    let bounds = Snapshot.bounds(collection)
+    let bounds = StorageKey.bounds(collection)
     var after = bounds.start
     while true {
       let page = try rows.all(after: after, upTo: bounds.end, limit: 1_000)
@@ -41,9 +41,9 @@ extension Snapshot {
 private final class PastRows {
   private let snapshot: Snapshot
   private let heads: [OperationRecord]
-  private var folded: [[UInt8]: [Value?]?] = [:]
+  private var folded: [StorageKey: [Value?]?] = [:]
   private var isIncluded: [Int64: Bool] = [:]
-  private var visibility: [[UInt8]: Bool] = [:]
+  private var visibility: [StorageKey: Bool] = [:]
 
   init(snapshot: Snapshot, heads: [OperationRecord]) {
     self.snapshot = snapshot
@@ -58,7 +58,7 @@ private final class PastRows {
   }
 
   /// The folded values, defaults applied; nil if the row is not live.
-  private func values(_ storageKey: [UInt8]) throws -> [Value?]? {
+  private func values(_ storageKey: StorageKey) throws -> [Value?]? {
     if let known = folded[storageKey] { return known }
     var result: [Value?]?
     if let row = try snapshot.rows.row(storageKey) {
@@ -80,22 +80,22 @@ private final class PastRows {
     return result
   }
 
-  private func targets(_ storageKey: [UInt8], _ values: [Value?], _ policies: Set<Field.DeletePolicy>)
-    -> [(slot: Int, storageKey: [UInt8])]
+  private func targets(_ storageKey: StorageKey, _ values: [Value?], _ policies: Set<Field.DeletePolicy>)
+    -> [(slot: Int, storageKey: StorageKey)]
   {
-    let shape = snapshot.layout.collections[RowTable.collection(of: storageKey)]
+    let shape = snapshot.layout.collections[storageKey.collection]
     return shape.references.compactMap { reference in
       guard policies.contains(reference.policy), case .reference(let key)? = values[reference.slot]
       else { return nil }
-      return (reference.slot, RowTable.key(reference.target, key))
+      return (reference.slot, StorageKey(reference.target, key))
     }
   }
 
   /// Whether the row is in the greatest set of live rows whose `cascade` and `void` targets are in it:
   /// everything that can be reached from it must be live.
-  private func isVisible(_ storageKey: [UInt8]) throws -> Bool {
+  private func isVisible(_ storageKey: StorageKey) throws -> Bool {
     if let known = visibility[storageKey] { return known }
-    var seen: Set<[UInt8]> = [storageKey]
+    var seen: Set<StorageKey> = [storageKey]
     var queue = [storageKey]
     var result = true
     while result, let next = queue.popLast() {
@@ -117,7 +117,7 @@ private final class PastRows {
   }
 
   /// The values that readers of that past saw; nil if the row was not visible.
-  func visible(_ storageKey: [UInt8]) throws -> [Value?]? {
+  func visible(_ storageKey: StorageKey) throws -> [Value?]? {
     guard try isVisible(storageKey), var values = try values(storageKey) else { return nil }
     for target in targets(storageKey, values, [.null]) where try !isVisible(target.storageKey) {
       values[target.slot] = nil

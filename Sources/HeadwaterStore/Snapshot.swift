@@ -45,35 +45,28 @@ public final class Snapshot {
   /// The visible row with that key.
   public func row(_ collection: Int, key: Key) throws -> Row? {
     _ = try self.collection(collection)
-    guard let row = try rows.row(RowTable.key(collection, key)), row.isVisible else { return nil }
+    guard let row = try rows.row(StorageKey(collection, key)), row.isVisible else { return nil }
     return image(row)
   }
 
   /// At most `limit` visible rows of a collection in key order, beginning after `key`.
   public func rows(_ collection: Int, after key: Key? = nil, limit: Int) throws -> [Row] {
     _ = try self.collection(collection)
-    let bounds = Snapshot.bounds(collection)
+    let bounds = StorageKey.bounds(collection)
     return try rows.visible(
-      after: key.map { RowTable.key(collection, $0) } ?? bounds.start, upTo: bounds.end,
+      after: key.map { StorageKey(collection, $0) } ?? bounds.start, upTo: bounds.end,
       limit: limit
     ).map(image)
-  }
-
-  static func bounds(_ collection: Int) -> (start: [UInt8], end: [UInt8]) {
-    func prefix(_ index: Int) -> [UInt8] {
-      [UInt8(truncatingIfNeeded: index >> 8), UInt8(truncatingIfNeeded: index)]
-    }
-    return (prefix(collection), prefix(collection + 1))
   }
 
   /// How many rows of the collection are visible.
   public func count(_ collection: Int) throws -> Int64 {
     _ = try self.collection(collection)
-    let bounds = Snapshot.bounds(collection)
+    let bounds = StorageKey.bounds(collection)
     let statement = try db.cached(
       "SELECT count(*) FROM row WHERE key > ? AND key < ? AND flags & 2")
-    statement.bind(1, bounds.start)
-    statement.bind(2, bounds.end)
+    statement.bind(1, bounds.start.bytes)
+    statement.bind(2, bounds.end.bytes)
     defer { statement.reset() }
     return try statement.step() ? statement.int(0) : 0
   }
@@ -145,7 +138,7 @@ public final class Snapshot {
     collection: Int? = nil, key: Key? = nil, _ body: (LoggedOperation) throws -> Bool
   ) throws {
     if let collection, let key {
-      guard let row = try rows.row(RowTable.key(collection, key)) else { return }
+      guard let row = try rows.row(StorageKey(collection, key)) else { return }
       let records = try rows.touches(row).map { try log.record($0) }
       for record in records.sorted(by: { $0.precedes($1) }) {
         guard try body(logged(record, where: { $0.storageKey == row.storageKey })) else { return }

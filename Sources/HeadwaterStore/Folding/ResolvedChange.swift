@@ -6,7 +6,7 @@ struct ResolvedChange {
   let kind: RowChange.Kind
   let collection: Int
   let key: Key
-  let storageKey: [UInt8]
+  let storageKey: StorageKey
   let assignments: [Assignment]
 }
 
@@ -43,7 +43,7 @@ enum ChangeResolver {
       result.append(
         ResolvedChange(
           kind: change.kind, collection: change.collection, key: key,
-          storageKey: RowTable.key(change.collection, key), assignments: assignments))
+          storageKey: StorageKey(change.collection, key), assignments: assignments))
     }
     return result
   }

@@ -24,7 +24,6 @@ struct Visibility {
     for row in touched { try updateReferences(row) }
 
     // Up: suppose visible all that is live and not visible, and what waits for it.
-    var raised: [RowState] = []
     var waiting: [RowState] = []
     var queue = touched.filter { $0.isLive && !$0.isVisible }
     let own = queue.count
@@ -36,7 +35,6 @@ struct Visibility {
       capture(row)
       row.isVisible = true
       rows.touch(row)
-      raised.append(row)
       if index > own { waiting.append(row) }
       guard layout.collections[row.collection].isReferenced, !row.isFresh else { continue }
       for referrer in try rows.referrers(of: row.number) {
@@ -68,12 +66,13 @@ struct Visibility {
 
     // Mask and unmask the references whose target went or came.
     var effects: [Effect] = []
-    var seen: Set<Int64> = []
-    for row in touched where seen.insert(row.number).inserted {
+    effects.reserveCapacity(touched.count)
+    for row in touched {
       try remask(row)
       effects.append(Effect(row: row, reason: .applied))
     }
-    for row in raised + lowered where seen.insert(row.number).inserted {
+    var seen = Set(waiting.isEmpty && lowered.isEmpty ? [] : touched.map(\.number))
+    for row in waiting + lowered where seen.insert(row.number).inserted {
       try remask(row)
       effects.append(Effect(row: row, reason: .cascaded))
     }
@@ -81,6 +80,7 @@ struct Visibility {
     where (row.before != nil) != row.isVisible && layout.collections[row.collection].isReferenced
       && !row.isFresh
     {
+      if seen.isEmpty { seen = Set(touched.map(\.number)) }
       for referrer in try rows.referrers(of: row.number) {
         let source = try rows.row(number: referrer.source)
         guard policy(source, referrer.slot) == .null else { continue }
@@ -101,7 +101,7 @@ struct Visibility {
   private func hasTargets(_ row: RowState) throws -> Bool {
     for reference in layout.collections[row.collection].references where reference.policy != .null {
       guard case .reference(let key)? = row.values[reference.slot] else { continue }
-      guard try rows.row(RowTable.key(reference.target, key))?.isVisible ?? false else {
+      guard try rows.row(StorageKey(reference.target, key))?.isVisible ?? false else {
         return false
       }
     }
@@ -109,11 +109,12 @@ struct Visibility {
   }
 
   private func remask(_ row: RowState) throws {
+    guard !layout.collections[row.collection].references.isEmpty else { return }
     var masked: [Int] = []
     if row.isLive {
       for reference in layout.collections[row.collection].references where reference.policy == .null {
         guard case .reference(let key)? = row.values[reference.slot] else { continue }
-        if try !(rows.row(RowTable.key(reference.target, key))?.isVisible ?? false) {
+        if try !(rows.row(StorageKey(reference.target, key))?.isVisible ?? false) {
           masked.append(reference.slot)
         }
       }
@@ -128,7 +129,7 @@ struct Visibility {
   func targets(of row: RowState) throws -> [Int64] {
     try layout.collections[row.collection].references.map { reference in
       guard row.isLive, case .reference(let key)? = row.values[reference.slot] else { return 0 }
-      return try rows.row(RowTable.key(reference.target, key))?.number ?? 0
+      return try rows.row(StorageKey(reference.target, key))?.number ?? 0
     }
   }
 

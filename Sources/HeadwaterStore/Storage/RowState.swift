@@ -6,8 +6,8 @@ final class RowState {
   /// Local, ascending in order of first appearance.
   let number: Int64
   let collection: Int
-  /// `RowTable.key(collection, key)`.
-  let storageKey: [UInt8]
+  /// Collection and key.
+  let storageKey: StorageKey
   /// Whether a create is valid and not deleted.
   var isLive = false
   /// Whether it is live and everything that it must refer to is visible.
@@ -35,7 +35,7 @@ final class RowState {
   /// Whether the row did not exist before the operation `mark`.
   var isFresh = false
 
-  init(number: Int64, collection: Int, storageKey: [UInt8], slotCount: Int, creator: Int64) {
+  init(number: Int64, collection: Int, storageKey: StorageKey, slotCount: Int, creator: Int64) {
     self.number = number
     self.collection = collection
     self.storageKey = storageKey
@@ -69,7 +69,7 @@ final class RowTable {
 
   private let db: Connection
   private let layouts: SchemaPlan
-  private var byKey: [[UInt8]: RowState] = [:]
+  private var byKey: [StorageKey: RowState] = [:]
   private var byNumber: [Int64: RowState] = [:]
   private var dirty: [RowState] = []
   private var nextNumber: Int64
@@ -81,24 +81,12 @@ final class RowTable {
     nextNumber = (try db.integer("SELECT max(number) FROM row") ?? 0) + 1
   }
 
-  /// The key under which a row is stored: two bytes of the collection, then the key's ordered bytes.
-  static func key(_ collection: Int, _ key: Key) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(32)
-    bytes.append(UInt8(truncatingIfNeeded: collection >> 8))
-    bytes.append(UInt8(truncatingIfNeeded: collection))
-    for value in key.values { KeyEncoding.append(value, to: &bytes) }
-    return bytes
-  }
-
-  static func collection(of storageKey: [UInt8]) -> Int { Int(storageKey[0]) << 8 | Int(storageKey[1]) }
-
   private static let columns = "number, key, flags, creator, creates, stamps, image, masked"
 
-  func row(_ storageKey: [UInt8]) throws -> RowState? {
+  func row(_ storageKey: StorageKey) throws -> RowState? {
     if let row = byKey[storageKey] { return row }
     let statement = try db.cached("SELECT \(RowTable.columns) FROM row WHERE key = ?")
-    statement.bind(1, storageKey)
+    statement.bind(1, storageKey.bytes)
     defer { statement.reset() }
     guard try statement.step() else { return nil }
     return try keep(read(statement))
@@ -124,8 +112,8 @@ final class RowTable {
   }
 
   /// A row of a key that was never seen.
-  func add(_ storageKey: [UInt8], creator: Int64) -> RowState {
-    let collection = RowTable.collection(of: storageKey)
+  func add(_ storageKey: StorageKey, creator: Int64) -> RowState {
+    let collection = storageKey.collection
     let row = RowState(
       number: nextNumber, collection: collection, storageKey: storageKey,
       slotCount: layouts.collections[collection].slots.count, creator: creator)
@@ -144,23 +132,23 @@ final class RowTable {
   }
 
   /// Visible rows in storage order after a key, for snapshots and listings.
-  func visible(after storageKey: [UInt8]?, upTo end: [UInt8]?, limit: Int) throws -> [RowState] {
+  func visible(after storageKey: StorageKey?, upTo end: StorageKey?, limit: Int) throws -> [RowState] {
     var sql = "SELECT \(RowTable.columns) FROM row WHERE key > ? AND flags & 2"
     if end != nil { sql += " AND key < ?" }
     let statement = try db.cached(sql + " ORDER BY key LIMIT \(limit)")
-    statement.bind(1, storageKey ?? [])
-    if let end { statement.bind(2, end) }
+    statement.bind(1, storageKey?.bytes ?? [])
+    if let end { statement.bind(2, end.bytes) }
     var rows: [RowState] = []
     while try statement.step() { rows.append(try read(statement)) }
     return rows
   }
 
   /// All rows of a collection that were ever seen, in storage order after a key.
-  func all(after storageKey: [UInt8], upTo end: [UInt8], limit: Int) throws -> [RowState] {
+  func all(after storageKey: StorageKey, upTo end: StorageKey, limit: Int) throws -> [RowState] {
     let statement = try db.cached(
       "SELECT \(RowTable.columns) FROM row WHERE key > ? AND key < ? ORDER BY key LIMIT \(limit)")
-    statement.bind(1, storageKey)
-    statement.bind(2, end)
+    statement.bind(1, storageKey.bytes)
+    statement.bind(2, end.bytes)
     var rows: [RowState] = []
     while try statement.step() { rows.append(try read(statement)) }
     return rows
@@ -169,12 +157,12 @@ final class RowTable {
   // MARK: Bytes
 
   private func read(_ statement: Statement) throws -> RowState {
-    let storageKey = statement.bytes(1)
+    let storageKey = StorageKey(statement.bytes(1))
     let number = statement.int(0)
-    guard storageKey.count > 2,
-      RowTable.collection(of: storageKey) < layouts.collections.count
+    guard storageKey.bytes.count > 2,
+      storageKey.collection < layouts.collections.count
     else { throw RowTable.damaged(number) }
-    let collection = RowTable.collection(of: storageKey)
+    let collection = storageKey.collection
     let row = RowState(
       number: number, collection: collection, storageKey: storageKey,
       slotCount: layouts.collections[collection].slots.count, creator: statement.int(3))
@@ -272,7 +260,7 @@ final class RowTable {
         statement.bind(6, bytes(row.masked.map(Int64.init)))
       }
       statement.bind(7, row.number)
-      if row.isNew { statement.bind(8, row.storageKey) }
+      if row.isNew { statement.bind(8, row.storageKey.bytes) }
       try statement.run()
       row.isNew = false
       row.isDirty = false

@@ -64,7 +64,7 @@ struct SubjectVerdict {
   let past: Past
 
   func judge(_ changes: [ResolvedChange]) throws -> Verdict {
-    var here: [[UInt8]: Bool] = [:]
+    var here: [StorageKey: Bool] = [:]
     for change in changes {
       switch change.kind {
       case .create: here[change.storageKey] = true

@@ -1,7 +1,7 @@
 import HeadwaterModel
 
 /// What the store adds to a slot of the schema.
-struct PlanSlot: Sendable {
+final class PlanSlot: Sendable {
   /// The declaration that the value must fit; of a presence slot the record field itself.
   let field: Field
   /// For messages: `address.street`.
@@ -14,6 +14,16 @@ struct PlanSlot: Sendable {
   let defaultValue: Value?
   /// The presence slots of the optional records around the slot, outermost first.
   let presences: [Int]
+
+  init(_ slot: Slot, name: String, isKey: Bool, presences: [Int]) {
+    field = slot.field
+    self.name = name
+    isPresence = slot.isPresence
+    isReadonly = slot.isReadonly
+    self.isKey = isKey
+    defaultValue = slot.isPresence ? .bool(false) : slot.field.defaultValue
+    self.presences = presences
+  }
 }
 
 /// A slot that refers to a row.
@@ -28,7 +38,7 @@ struct ReferenceSlot: Sendable {
 ///
 /// Operations name slots by their numbers in `CollectionType.layout`, so that numbering is part of the
 /// format (Docs/Formats.md).
-struct CollectionPlan: Sendable {
+final class CollectionPlan: Sendable {
   let collection: CollectionType
   let slots: [PlanSlot]
   let readonlySlots: [Bool]
@@ -44,7 +54,11 @@ struct CollectionPlan: Sendable {
   /// For each slot the checks that name it.
   let checksOfSlot: [[Int]]
   /// Whether each field is one slot, so that a row's values are those of its slots.
-  private let isFlat: Bool
+  let isFlat: Bool
+  /// Whether no slot depends on another: no units, no checks, no optional records.
+  let isPlain: Bool
+  /// The slots, other than of the key, that a create must assign because they have no default and are not optional.
+  let requiredSlots: [Int]
   private let policies: [Field.DeletePolicy]
 
   init(_ schema: Schema, collection index: Int) {
@@ -57,10 +71,8 @@ struct CollectionPlan: Sendable {
           && Array(slot.path.prefix(other.path.count)) == other.path
       }
       return PlanSlot(
-        field: slot.field, name: CollectionPlan.name(slot, in: collection, schema),
-        isPresence: slot.isPresence, isReadonly: slot.isReadonly,
+        slot, name: CollectionPlan.name(slot, in: collection, schema),
         isKey: slot.path.count == 1 && collection.fields[slot.path[0]].isKey,
-        defaultValue: slot.isPresence ? .bool(false) : slot.field.defaultValue,
         presences: presences.map(\.index))
     }
     readonlySlots = layout.slots.map(\.isReadonly)
@@ -81,6 +93,15 @@ struct CollectionPlan: Sendable {
     }
     checks = layout.checks
     units = CollectionPlan.units(layout)
+    isPlain =
+      layout.checks.isEmpty && !layout.slots.contains(where: \.isPresence)
+      && units.allSatisfy(\.isEmpty)
+    let slots = slots
+    requiredSlots = slots.indices.filter { index in
+      let slot = slots[index]
+      return !slot.isKey && !slot.isPresence && slot.defaultValue == nil
+        && !slot.field.type.isOptional
+    }
     checksOfSlot = layout.slots.map { slot in
       layout.checks.indices.filter { layout.checks[$0].slots.contains(slot.index) }
     }
@@ -150,8 +171,8 @@ struct CollectionPlan: Sendable {
   }
 
   /// Writes the key's values into their slots.
-  func setKey(_ values: inout [Value?], storageKey: [UInt8]) throws {
-    let key = try KeyEncoding.decode(Array(storageKey[2...]))
+  func setKey(_ values: inout [Value?], storageKey: StorageKey) throws {
+    let key = try storageKey.key()
     for (slot, value) in zip(keySlots, key.values) { values[slot] = value }
   }
 

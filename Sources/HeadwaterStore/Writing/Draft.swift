@@ -18,8 +18,16 @@ public final class Draft {
   private let layout: SchemaPlan
   private let past: Past?
   private(set) var changes: [RowChange] = []
-  /// What the draft made of rows: the values of their slots, or nil for deleted ones.
-  private var overlay: [[UInt8]: [Value?]?] = [:]
+  /// What the draft made of rows.
+  private var overlay: [StorageKey: Overlay] = [:]
+
+  private enum Overlay {
+    /// By the change with that index, and nothing since.
+    case created(by: Int)
+    /// The values of its slots.
+    case live([Value?])
+    case deleted
+  }
 
   init(layout: SchemaPlan, past: Past?) {
     self.layout = layout
@@ -41,23 +49,42 @@ public final class Draft {
 
   private func values(_ collection: Int, _ key: Key) throws(StoreError) -> [Value?]? {
     let storageKey = Draft.storageKey(collection, key)
-    if let known = overlay[storageKey] { return known }
+    switch overlay[storageKey] {
+    case .created(let index): return values(createdBy: index)
+    case .live(let values): return values
+    case .deleted: return nil
+    case nil: break
+    }
     return try StoreError.wrap(path: "the store") {
       guard let past, let row = try past.engine.rows.row(storageKey) else { return nil }
       return try past.values(row)
     }
   }
 
+  /// The values of the slots of a row that a change of the draft creates.
+  private func values(createdBy index: Int) -> [Value?] {
+    let change = changes[index]
+    let shape = layout.collections[change.collection]
+    var values = shape.slots.map(\.defaultValue)
+    for assignment in change.assignments {
+      if case .set(let value) = assignment.change { values[assignment.slot] = value }
+    }
+    if let key = change.key {
+      for (slot, value) in zip(shape.keySlots, key.values) { values[slot] = value }
+    }
+    return values
+  }
+
   /// Rows with keys that are still to be generated are told apart by the index of their change.
-  private static func storageKey(_ collection: Int, _ key: Key) -> [UInt8] {
-    var bytes = RowTable.key(collection, key)
+  private static func storageKey(_ collection: Int, _ key: Key) -> StorageKey {
+    var bytes = StorageKey(collection, key).bytes
     for value in key.values {
       if case .created(let index) = value {
         bytes.append(0xFF)
         withUnsafeBytes(of: UInt32(index).bigEndian) { bytes.append(contentsOf: $0) }
       }
     }
-    return bytes
+    return StorageKey(bytes)
   }
 
   // MARK: Writing
@@ -90,11 +117,35 @@ public final class Draft {
         .invalid,
         "a row of \(shape.collection.name) has \(shape.collection.fields.count) values, not \(row.values.count)")
     }
+    if shape.isPlain, shape.isFlat { return try createPlain(index, shape, row) }
     var assigned: [Value??] = Array(repeating: nil, count: shape.slots.count)
     for (field, value) in row.values.enumerated() where value != nil {
       for (slot, value) in shape.split(field: field, value: value) { assigned[slot] = .some(value) }
     }
     return try create(index, shape, assigned)
+  }
+
+  /// Fields are slots, and none depends on another.
+  private func createPlain(_ index: Int, _ shape: CollectionPlan, _ row: Row) throws(StoreError)
+    -> Created
+  {
+    var key: [Value] = []
+    var assignments: [Assignment] = []
+    assignments.reserveCapacity(row.values.count)
+    for slot in shape.slots.indices {
+      guard let value = row[slot] else { continue }
+      if shape.slots[slot].isKey {
+        key.append(value)
+      } else {
+        assignments.append(Assignment(slot: slot, change: .set(value)))
+      }
+    }
+    if shape.collection.hasGeneratedKey { return append(index, key: nil, assignments) }
+    guard key.count == shape.keySlots.count else {
+      throw StoreError(
+        .invalid, "a new row of \(shape.collection.name) needs all fields of its key")
+    }
+    return append(index, key: Key(key), assignments)
   }
 
   private func create(_ index: Int, _ shape: CollectionPlan, _ assigned: [Value??])
@@ -124,16 +175,18 @@ public final class Draft {
         assigned[other] = .some(shape.slots[other].defaultValue)
       }
     }
-    let storageKey = Draft.storageKey(index, key ?? Key([.created(index: changes.count)]))
-    var values = shape.slots.indices.map { assigned[$0] ?? shape.slots[$0].defaultValue }
-    if let key { for (slot, value) in zip(shape.keySlots, key.values) { values[slot] = value } }
-    overlay[storageKey] = .some(values)
+    return append(
+      index, key: key,
+      shape.slots.indices.compactMap { slot in
+        assigned[slot].map { Assignment(slot: slot, change: .set($0)) }
+      })
+  }
+
+  private func append(_ collection: Int, key: Key?, _ assignments: [Assignment]) -> Created {
+    let storageKey = Draft.storageKey(collection, key ?? Key([.created(index: changes.count)]))
+    overlay[storageKey] = .created(by: changes.count)
     changes.append(
-      RowChange(
-        kind: .create, collection: index, key: key,
-        assignments: shape.slots.indices.compactMap { slot in
-          assigned[slot].map { Assignment(slot: slot, change: .set($0)) }
-        }))
+      RowChange(kind: .create, collection: collection, key: key, assignments: assignments))
     return Created(index: changes.count - 1, key: key)
   }
 
@@ -162,7 +215,7 @@ public final class Draft {
     }
     var values = current
     for slot in values.indices { if let value = assigned[slot] { values[slot] = value } }
-    overlay[Draft.storageKey(index, key)] = .some(values)
+    overlay[Draft.storageKey(index, key)] = .live(values)
     changes.append(
       RowChange(
         kind: .update, collection: index, key: key,
@@ -175,7 +228,7 @@ public final class Draft {
   public func delete(_ collection: String, key: Key) throws(StoreError) {
     let index = try self.collection(collection)
     guard try values(index, key) != nil else { throw notLive("delete", layout.collections[index]) }
-    overlay[Draft.storageKey(index, key)] = .some(nil)
+    overlay[Draft.storageKey(index, key)] = .deleted
     changes.append(RowChange(kind: .delete, collection: index, key: key, assignments: []))
   }
 

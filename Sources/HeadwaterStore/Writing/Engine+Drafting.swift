@@ -65,19 +65,17 @@ extension Engine {
       let what = error.message.drop { $0 != ":" }.dropFirst(2)
       throw StoreError(.invalid, String(what))
     }
-    guard case .admitted(let record) = admission else {
+    guard case .admitted(let record, let changes) = admission else {
       throw StoreError(.storage, "the operation could not be admitted; please report this")
     }
-    return receipt(operation, record)
+    return receipt(record, changes)
   }
 
-  func receipt(_ operation: Operation, _ record: OperationRecord) -> WriteReceipt {
-    let resolved = ChangeResolver.resolve(
-      operation, id: record.id, layout: layout, suite: suite)
-    return WriteReceipt(
+  private func receipt(_ record: OperationRecord, _ changes: [ResolvedChange]) -> WriteReceipt {
+    WriteReceipt(
       operation: record.id, height: record.height,
       verdict: record.reason.map { .void($0, by: record.voidedBy) } ?? .valid,
-      created: resolved.filter { $0.kind == .create }.map { ($0.collection, $0.key) },
+      created: changes.filter { $0.kind == .create }.map { ($0.collection, $0.key) },
       position: events.last)
   }
 

@@ -48,7 +48,7 @@ final class Engine {
   enum Admission {
     case known(OperationRecord)
     /// In the DAG now.
-    case admitted(OperationRecord)
+    case admitted(OperationRecord, [ResolvedChange])
     /// Parents, or its schema's operation, are not here yet.
     case waiting(missing: [Digest])
   }
@@ -136,7 +136,7 @@ final class Engine {
     try apply(
       Arrival(
         operation: operation, record: record, changes: changes, seesEverything: seesEverything))
-    return .admitted(record)
+    return .admitted(record, changes)
   }
 
   private func rejected(_ id: Digest, _ why: String) -> StoreError {
@@ -220,7 +220,7 @@ final class Engine {
     switch change.kind {
     case .create:
       if !row.isLive {
-        row.clear()
+        if !row.isFresh { row.clear() }
         row.isLive = true
         row.creates = [number]
         row.creator = number
@@ -265,6 +265,15 @@ final class Engine {
       }
       if survivors == 0 { row.clear() }
       return survivors == 0
+    }
+    if row.isFresh, change.kind == .create {
+      for assignment in change.assignments {
+        var state = FieldState(value: nil, stamp: 0)
+        dataType.apply(assignment.change, stamp: number, to: &state, isLater: { _, _ in true })
+        row.values[assignment.slot] = state.value
+        row.stamps[assignment.slot] = state.stamp
+      }
+      return true
     }
     for assignment in change.assignments {
       if collection.readonlySlots[assignment.slot], row.creator != number { continue }
@@ -316,7 +325,7 @@ final class Engine {
     for effect in effects {
       let row = effect.row
       let after = row.isVisible ? visibleValues(row) : nil
-      guard row.before != after else { continue }
+      guard row.before != nil || after != nil, row.before != after else { continue }
       let record = EventRecord(
         collection: row.collection, before: row.before, after: after, reason: effect.reason)
       if after == nil { deletes.append(record) } else { records.append(record) }

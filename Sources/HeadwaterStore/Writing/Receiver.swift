@@ -70,7 +70,7 @@ struct Receiver {
         signature: signed.signature)
       {
       case .known: return .known
-      case .admitted(let record):
+      case .admitted(let record, _):
         return .admitted(record.reason.map { .void($0, by: record.voidedBy) } ?? .valid)
       case .waiting(let missing): return .waiting(missing: missing)
       }

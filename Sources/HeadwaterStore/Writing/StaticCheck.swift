@@ -9,7 +9,7 @@ struct StaticCheck {
 
   /// Why the operation is statically wrong, without any data; nil if it is not.
   func problem(_ operation: Operation, _ changes: [ResolvedChange]) throws -> String? {
-    var created: Set<[UInt8]> = []
+    var created: Set<StorageKey> = []
     for (index, change) in operation.changes.enumerated() {
       guard layout.collections.indices.contains(change.collection) else {
         return "change \(index) names a collection that the schema does not have"
@@ -28,7 +28,7 @@ struct StaticCheck {
   }
 
   private func problem(
-    _ change: RowChange, _ resolved: ResolvedChange, _ index: Int, _ created: Set<[UInt8]>,
+    _ change: RowChange, _ resolved: ResolvedChange, _ index: Int, _ created: Set<StorageKey>,
     _ operation: Operation
   ) throws -> String? {
     let collection = layout.collections[change.collection]
@@ -37,7 +37,7 @@ struct StaticCheck {
     } else {
       guard let key = change.key else { return "it has no key" }
       if let problem = keyProblem(key, collection, operation, index, change.kind) { return problem }
-      guard resolved.storageKey.count - 2 <= Limits.keyBytes else {
+      guard resolved.storageKey.bytes.count - 2 <= Limits.keyBytes else {
         return "its key is longer than \(Limits.keyBytes) bytes"
       }
     }
@@ -130,6 +130,7 @@ struct StaticCheck {
 
   /// Required fields are there, merge units are whole, and checks hold.
   private func wholenessProblem(_ change: RowChange, _ collection: CollectionPlan) -> String? {
+    if collection.isPlain { return plainProblem(change, collection) }
     var values: [Value?] = Array(repeating: nil, count: collection.slots.count)
     var assigned = Array(repeating: false, count: collection.slots.count)
     for assignment in change.assignments {
@@ -170,10 +171,28 @@ struct StaticCheck {
     return nil
   }
 
+  /// The same where every slot stands on its own: both lists are in order, so one walk suffices.
+  private func plainProblem(_ change: RowChange, _ collection: CollectionPlan) -> String? {
+    for assignment in change.assignments {
+      guard case .set(nil) = assignment.change else { continue }
+      let slot = collection.slots[assignment.slot]
+      if !slot.field.type.isOptional { return "\(slot.name): it is required" }
+    }
+    guard change.kind == .create else { return nil }
+    var next = change.assignments.startIndex
+    for required in collection.requiredSlots {
+      while next < change.assignments.endIndex, change.assignments[next].slot < required { next += 1 }
+      guard next < change.assignments.endIndex, change.assignments[next].slot == required else {
+        return "\(collection.slots[required].name): it is required"
+      }
+    }
+    return nil
+  }
+
   /// Some create of the target is in the past, or earlier in the operation.
   private func referenceProblem(
     _ reference: ReferenceSlot, _ change: ResolvedChange, _ collection: CollectionPlan,
-    _ created: Set<[UInt8]>
+    _ created: Set<StorageKey>
   ) throws -> String? {
     var key: Key?
     if let position = collection.keySlots.firstIndex(of: reference.slot) {
@@ -184,7 +203,7 @@ struct StaticCheck {
       key = target
     }
     guard let key else { return nil }
-    let storageKey = RowTable.key(reference.target, key)
+    let storageKey = StorageKey(reference.target, key)
     if created.contains(storageKey) { return nil }
     // A row may refer to itself as it is created.
     if change.kind == .create, storageKey == change.storageKey { return nil }
