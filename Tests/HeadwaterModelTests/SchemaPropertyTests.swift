@@ -64,6 +64,50 @@ import Testing
     checkTotal(bytes, seed)
   }
 
+  @Test(arguments: 0..<300)
+  func anyUpgradeGivesASchemaOrErrors(seed: Int) throws {
+    var random = SeededGenerator(seed: UInt64(seed) &+ 55_555)
+    let steps = [
+      "rename Product.name to title", "add Product.weight: Float @default(0)",
+      "add Product.twice: Decimal(12, 2) = price * 2 else 0",
+      "retype Product.price: Decimal(14, 4)",
+      "drop Product.spec", "rename collection Supplier to Vendor", "add enum Size { s, m }",
+      "add strict collection W { at: Text role: Role @readonly }", "drop collection Order",
+      "add case Role.guest", "drop case Role.viewer else editor", "rename case Role.owner to boss",
+      "alter Product.name @check(length(name) > 0)", "rename enum Role to Rank",
+      "replace rules of Product { allow create }", "add record R { a: Int? b: Role? }",
+      "rename record Line to Item", "rename Line.quantity to count",
+      "rename Member.principal to who",
+      "retype Product.name: Text(10) else \"\"", "drop Order.lines", "add Line.note: Text?",
+      "alter lenient collection Member", "order Role { viewer, editor, owner }",
+      "replace rules of schema { allow upgrade if exists Member() }", "drop record Line",
+    ]
+    var text = "schema Shop from " + String(repeating: "0", count: 64) + "\n"
+    for _ in 0..<Int.random(in: 1...10, using: &random) {
+      text += steps.randomElement(using: &random)! + "\n"
+    }
+    if seed % 3 == 0 {
+      var bytes = Array(text.utf8)
+      let place = Int.random(in: 70..<bytes.count, using: &random)
+      bytes[place] = UInt8.random(in: 0x20...0x7E, using: &random)
+      text = String(decoding: bytes, as: UTF8.self)
+    }
+    let old = try Schema.parse(shopText)
+    do throws(SchemaErrors) {
+      let upgrade = try SchemaUpgrade.parse(text)
+      let formatted = try Schema.format(text)
+      let again = try SchemaUpgrade.parse(formatted)
+      #expect(again.canonicalText == upgrade.canonicalText, "seed \(seed)")
+      let new = try upgrade.apply(to: old)
+      let back = try Schema.parse(new.canonicalText)
+      #expect(back == new, "seed \(seed)")
+      let same = try again.apply(to: old)
+      #expect(same == new, "seed \(seed)")
+    } catch {
+      #expect(error.diagnostics.allSatisfy { $0.line >= 1 }, "seed \(seed): \(error)")
+    }
+  }
+
   @Test(arguments: 0..<100)
   func noiseGivesErrors(seed: Int) {
     var random = SeededGenerator(seed: UInt64(seed) &+ 99_999)

@@ -298,8 +298,9 @@ extension SchemaChecker {
       sink.report(
         position,
         "\(typeX.spelled) and \(typeY.spelled) cannot be \(isArithmetic ? "computed" : "compared") with each other",
-        help: typeX.isNumber && typeY.isNumber ? "a Float is not exact: use one type for both" : nil
-      )
+        help: typeX.isNumber && typeY.isNumber
+          ? "a Float is not exact: use one type for both"
+          : caseHelp(right, typeX) ?? caseHelp(left, typeY))
       return nil
     }
     if isArithmetic {
