@@ -80,7 +80,9 @@ extension Schema {
 
   /// The first check of a record's fields, at any depth, that a record value fails.
   public func failedCheck(in value: Value, of record: String) -> Expression? {
-    guard case .record(let values) = value, let type = self.record(named: record) else { return nil }
+    guard case .record(let values) = value, let type = self.record(named: record) else {
+      return nil
+    }
     for (index, field) in type.fields.enumerated() where index < values.count {
       for check in field.checks {
         if !check.evaluate({ self.value(at: $0, in: values, type.fields) }).holds { return check }

@@ -158,16 +158,22 @@ public indirect enum Expression: Sendable, Hashable {
 
   /// The paths of all fields named, in the order of their first appearance.
   public var fieldPaths: [[String]] {
+    var paths: [[String]] = []
+    collectPaths(into: &paths)
+    return paths
+  }
+
+  private func collectPaths(into paths: inout [[String]]) {
     switch self {
-    case .literal: return []
-    case .field(let path): return [path]
-    case .not(let inner), .negate(let inner), .length(let inner): return inner.fieldPaths
+    case .literal: break
+    case .field(let path): if !paths.contains(path) { paths.append(path) }
+    case .not(let inner), .negate(let inner), .length(let inner): inner.collectPaths(into: &paths)
     case .binary(_, let left, let right):
-      return left.fieldPaths + right.fieldPaths.filter { !left.fieldPaths.contains($0) }
+      left.collectPaths(into: &paths)
+      right.collectPaths(into: &paths)
     case .isIn(let subject, let list):
-      return list.reduce(into: subject.fieldPaths) { paths, item in
-        paths += item.fieldPaths.filter { !paths.contains($0) }
-      }
+      subject.collectPaths(into: &paths)
+      for item in list { item.collectPaths(into: &paths) }
     }
   }
 }

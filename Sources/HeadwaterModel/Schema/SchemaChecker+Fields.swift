@@ -258,6 +258,7 @@ extension SchemaChecker {
       return nil
     }
     guard let value = literal(argument, as: scalar, what) else { return nil }
+    if case .enumeration = scalar { return value }
     if let problem = type.wrapped.scalarProblem(value) {
       sink.report(argument.position, "\(what) does not fit: \(problem)")
       return nil

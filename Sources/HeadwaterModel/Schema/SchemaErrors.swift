@@ -111,9 +111,13 @@ final class DiagnosticSink {
   var isFull: Bool { diagnostics.count >= SchemaErrors.limit }
   var isEmpty: Bool { diagnostics.isEmpty }
 
-  func report(_ position: SchemaPosition, _ message: String, help: String? = nil) {
+  /// `message` and `help` are made only while there is room: the search for a near name takes its time.
+  func report(
+    _ position: SchemaPosition, _ message: @autoclosure () -> String,
+    help: @autoclosure () -> String? = nil
+  ) {
     guard !isFull else { return }
-    let diagnostic = SchemaDiagnostic(position: position, message: message, help: help)
+    let diagnostic = SchemaDiagnostic(position: position, message: message(), help: help())
     if diagnostics.last != diagnostic { diagnostics.append(diagnostic) }
   }
 

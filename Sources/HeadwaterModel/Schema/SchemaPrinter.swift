@@ -159,7 +159,9 @@ extension TypeSyntax {
         out = SchemaWords.spelled(name.text)
       }
     }
-    if let numbers { out += "(" + numbers.map { SchemaNumber.canonical($0.text) }.joined(separator: ", ") + ")" }
+    if let numbers {
+      out += "(" + numbers.map { SchemaNumber.canonical($0.text) }.joined(separator: ", ") + ")"
+    }
     if let parameters { out += "<" + parameters.map(\.printed).joined(separator: ", ") + ">" }
     return isOptional ? out + "?" : out
   }

@@ -20,26 +20,31 @@ extension UpgradeEditor {
     guard let type = checker.resolve(field.type) else { throw Failure() }
     if has("unique", field), !type.isOptional || image.expression != nil || has("default", field) {
       throw fail(
-        field.name.position, "a '@unique' field can be added only absent: old rows would share a value",
+        field.name.position,
+        "a '@unique' field can be added only absent: old rows would share a value",
         help: "make the type optional with '?', without a default")
     }
     let computed = try self.image(
       image, as: type, of: field, beside: checker.drafts(fields, owner: .collection),
-      checker, whenNothingIsSaid: { () throws(Failure) -> FieldImage in
+      checker,
+      whenNothingIsSaid: { () throws(Failure) -> FieldImage in
         if let argument = field.attributes.first(where: { $0.name.text == "default" })?.argument {
           guard let value = checker.constant(argument, as: type, "the default") else {
             throw Failure()
           }
           return FieldImage(expression: nil, otherwise: value)
         }
-        if type.isOptional || !type.isRegister { return FieldImage(expression: nil, otherwise: nil) }
+        if type.isOptional || !type.isRegister {
+          return FieldImage(expression: nil, otherwise: nil)
+        }
         if let record = checker.emptyRecord(type) {
           return FieldImage(expression: nil, otherwise: record)
         }
         throw fail(
           field.name.position,
           "'\(field.name.text)' is required, and old rows have no value for it",
-          help: "write '@default(…)' or '= expression else value', or make the type optional with '?'")
+          help:
+            "write '@default(…)' or '= expression else value', or make the type optional with '?'")
       })
     guard sink.diagnostics.count == count else { throw Failure() }
     fields.append(field)

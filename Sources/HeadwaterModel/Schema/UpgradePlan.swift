@@ -127,7 +127,9 @@ extension Value {
     }
     guard let image else { return nil }
     // From text only what comes from exactly that text: otherwise two texts would become one value.
-    if case .text(let text) = self, !image.isText, image.textImage.map({ utf8Compare($0, text) }) != 0 {
+    if case .text(let text) = self, !image.isText,
+      image.textImage.map({ utf8Compare($0, text) }) != 0
+    {
       return nil
     }
     switch type {
