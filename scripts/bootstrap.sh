@@ -69,12 +69,18 @@ install_with_apt() {
 
 main() {
   local manager packages
+  # First: it is the one thing that this script cannot install.
+  check_swift
   case $(uname -s) in
     Darwin) manager=brew ;;
     *) manager=apt ;;
   esac
-  mapfile_packages() { packages=(); while IFS= read -r line; do packages+=("$line"); done; }
-  mapfile_packages < <(missing_packages "$manager")
+  # macOS has a bash without mapfile.
+  read_packages() {
+    packages=()
+    while IFS= read -r line; do packages+=("$line"); done
+  }
+  read_packages < <(missing_packages "$manager")
   if [[ ${#packages[@]} -gt 0 ]]; then
     if [[ $manager == brew ]]; then
       has brew || fail "missing: ${packages[*]}. Install Homebrew (https://brew.sh), or these by hand"
@@ -85,10 +91,9 @@ main() {
     else
       fail "missing, by their Debian names: ${packages[*]}. Install what your system calls them"
     fi
-    mapfile_packages < <(missing_packages "$manager")
+    read_packages < <(missing_packages "$manager")
     [[ ${#packages[@]} -eq 0 ]] || fail "installed, but still not found: ${packages[*]}"
   fi
-  check_swift
 }
 
 main

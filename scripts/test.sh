@@ -15,8 +15,8 @@ swift test --skip-build --disable-xctest "$@" 2>&1 | tee "$output" || status=$?
 
 echo
 # Failures once more, so that nobody has to search for them.
-grep -E '^✘ Test .* (recorded an issue|failed)' "$output" | head -n 40 || true
-summary=$(grep -E '[✔✘] Test run with' "$output" | tail -n 1 || true)
+grep -E ' Test .* (recorded an issue at|failed after) ' "$output" | grep -v ' Test run with ' | head -n 40 || true
+summary=$(grep -E ' Test run with [0-9]+ tests? ' "$output" | tail -n 1 || true)
 if [[ -z $summary ]]; then
   echo "The test run ended without a summary (status $status)." >&2
   exit 1
