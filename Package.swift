@@ -79,8 +79,20 @@ let package = Package(
       name: "HeadwaterSQLiteTests",
       dependencies: [
         "HeadwaterSQLite", "HeadwaterRelational", "HeadwaterStream", "HeadwaterModel",
-        "SQLiteDriver",
+        "SQLiteDriver", "AdapterContract",
       ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterStreamTests",
+      dependencies: ["HeadwaterStream", "HeadwaterModel", "HeadwaterMemory", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterMemoryTests",
+      dependencies: ["HeadwaterMemory", "HeadwaterStream", "HeadwaterModel", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ContractTests",
+      dependencies: ["AdapterContract", "HeadwaterMemory", "HeadwaterStream", "HeadwaterModel"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -44,7 +44,10 @@ public struct ChangeBatch: Sendable {
     case migrate(from: Schema, to: Schema)
     /// A row of the generation being filled if one is open, otherwise of the published one.
     ///
-    /// Within a batch each row appears at most once; deletes stand before upserts.
+    /// Within a batch each row appears at most once; deletes stand before upserts. While a generation is
+    /// being filled its rows may be newer than the checkpoint: what the sink holds may differ from `before`,
+    /// a delete may find no row, a value of a unique field may stand in two rows and a reference may point
+    /// nowhere, until `publish`.
     case change(Change)
   }
 }

@@ -12,6 +12,7 @@ public protocol ChangeSource: Sendable {
 
   /// Whole transactions after `position`, in order, until `limit` changes are reached or passed.
   ///
+  /// The first begins at `position + 1` and each where the one before ended: positions have no gaps.
   /// Empty at the head. A transaction of more than `maximumTransaction` changes is not returned: it comes as
   /// `.oversized` and is delivered as a new generation. `.trimmed` where retention has removed what follows `position`.
   func transactions(after position: Int64, limit: Int, maximumTransaction: Int)
@@ -26,7 +27,8 @@ public protocol ChangeSource: Sendable {
   /// The schema with that hash, if the source knows it.
   func schema(_ hash: Digest) async throws(SourceError) -> Schema?
 
-  /// Returns when there may be events after `position`, at once if there are, and in `timeout` at the latest.
+  /// Returns when there may be events after `position`, at once if there are, and in `timeout` at the latest;
+  /// early if the task is cancelled.
   func waitForEvents(after position: Int64, timeout: Duration) async throws(SourceError)
 
   /// Keeps the events after `position` from being trimmed on behalf of the mirror, and notes how it is doing.
@@ -131,7 +133,8 @@ public struct MirrorStatus: Sendable, Hashable {
   public let position: Int64?
   /// Changes applied per second, lately.
   public let rate: Double
-  /// The last error, if the state is `retrying` or `halted`.
+  /// The last error, if the state is `retrying` or `halted`; otherwise why the generation that is being
+  /// filled was begun, if there was a cause.
   public let error: String?
 
   public init(

@@ -35,10 +35,15 @@ public struct Checkpoint: Sendable, Hashable {
   public let frontier: [Digest]
   /// The hash of the schema that the rows have.
   public let schema: Digest
+  /// While a snapshot is filled and caught up: the newest moment of the source that any of its rows shows.
+  ///
+  /// Rows of a snapshot may be newer than `position`. A source that was restored from a backup may know
+  /// `position` and not this point: then the generation holds rows of a stream that is no more.
+  public let seen: StreamPoint?
 
   public init(
     database: Digest, replica: UUIDBytes, mirror: String, phase: Phase, position: Int64,
-    digest: Digest, frontier: [Digest], schema: Digest
+    digest: Digest, frontier: [Digest], schema: Digest, seen: StreamPoint? = nil
   ) {
     self.database = database
     self.replica = replica
@@ -48,6 +53,7 @@ public struct Checkpoint: Sendable, Hashable {
     self.digest = digest
     self.frontier = frontier
     self.schema = schema
+    self.seen = seen
   }
 
   /// The generation being filled or followed.
@@ -60,6 +66,19 @@ public struct Checkpoint: Sendable, Hashable {
   public var isPublished: Bool {
     if case .tail = phase { return true }
     return false
+  }
+}
+
+/// A point of a source's stream of events.
+public struct StreamPoint: Sendable, Hashable {
+  /// The position of the last event; 0 before the first.
+  public let position: Int64
+  /// The digest of the chain of events up to `position`.
+  public let digest: Digest
+
+  public init(position: Int64, digest: Digest) {
+    self.position = position
+    self.digest = digest
   }
 }
 
@@ -86,7 +105,7 @@ extension Checkpoint {
   /// The canonical bytes, as sinks store them (Docs/Formats.md).
   public var canonicalBytes: [UInt8] {
     var writer = CanonicalWriter(reservingCapacity: 256)
-    writer.arrayHeader(9)
+    writer.arrayHeader(10)
     writer.unsigned(Checkpoint.formatVersion)
     writer.digest(database)
     writer.byteString(replica.bytes)
@@ -118,13 +137,20 @@ extension Checkpoint {
     writer.arrayHeader(frontier.count)
     for id in frontier { writer.digest(id) }
     writer.digest(schema)
+    if let seen {
+      writer.arrayHeader(2)
+      writer.int(seen.position)
+      writer.digest(seen.digest)
+    } else {
+      writer.null()
+    }
     return writer.bytes
   }
 
   /// The checkpoint with exactly those bytes.
   public init(canonicalBytes: [UInt8]) throws(DecodingError) {
     var reader = CanonicalReader(canonicalBytes)
-    guard try reader.arrayHeader() == 9, try reader.unsigned() == Checkpoint.formatVersion else {
+    guard try reader.arrayHeader() == 10, try reader.unsigned() == Checkpoint.formatVersion else {
       throw DecodingError("not a checkpoint of this version", offset: 0)
     }
     database = try reader.digest()
@@ -161,6 +187,14 @@ extension Checkpoint {
     for _ in 0..<(try reader.arrayHeader()) { frontier.append(try reader.digest()) }
     self.frontier = frontier
     schema = try reader.digest()
+    if reader.null() {
+      seen = nil
+    } else {
+      guard try reader.arrayHeader() == 2 else {
+        throw DecodingError("not a point of a stream", offset: reader.offset)
+      }
+      seen = StreamPoint(position: try reader.int(), digest: try reader.digest())
+    }
     try reader.finish()
   }
 }

@@ -102,6 +102,7 @@ public final class Statement {
   /// Runs to the next row; false at the end, when the statement is reset.
   @discardableResult
   public func step() throws(SQLiteError) -> Bool {
+    if let error = owner.injectedFailure?() { throw error }
     let code = sqlite3_step(handle)
     if code == SQLITE_ROW { return true }
     if code == SQLITE_DONE {
