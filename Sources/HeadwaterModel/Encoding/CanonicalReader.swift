@@ -166,7 +166,9 @@ public struct CanonicalReader: Sendable {
       if buffer.contains(0) { return nil }
       return String(utf8: buffer)
     }
-    guard let decoded else { throw DecodingError("text that is not UTF-8 without NUL", offset: start) }
+    guard let decoded else {
+      throw DecodingError("text that is not UTF-8 without NUL", offset: start)
+    }
     offset += length
     return decoded
   }

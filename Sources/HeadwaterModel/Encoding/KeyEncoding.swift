@@ -118,7 +118,9 @@ public enum KeyEncoding {
   private static func values(_ bytes: [UInt8], _ offset: inout Int, depth: Int)
     throws(DecodingError) -> [Value]
   {
-    guard depth <= Limits.depth else { throw DecodingError("a key nested too deep", offset: offset) }
+    guard depth <= Limits.depth else {
+      throw DecodingError("a key nested too deep", offset: offset)
+    }
     var values: [Value] = []
     while offset < bytes.count, bytes[offset] != Kind.end {
       let kind = bytes[offset]
@@ -133,7 +135,9 @@ public enum KeyEncoding {
   {
     let start = offset
     func take(_ count: Int) throws(DecodingError) -> ArraySlice<UInt8> {
-      guard bytes.count - offset >= count else { throw DecodingError("a key ends early", offset: start) }
+      guard bytes.count - offset >= count else {
+        throw DecodingError("a key ends early", offset: start)
+      }
       defer { offset += count }
       return bytes[offset..<offset + count]
     }
@@ -214,7 +218,8 @@ public enum KeyEncoding {
       count += 1
     }
     guard
-      let value = ExactDecimal(coefficient: negative ? -coefficient : coefficient, scale: count - place)
+      let value = ExactDecimal(
+        coefficient: negative ? -coefficient : coefficient, scale: count - place)
     else { throw refuse() }
     return value
   }

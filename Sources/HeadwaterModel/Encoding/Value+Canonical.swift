@@ -49,7 +49,7 @@ extension CanonicalWriter {
       self.key(key)
     case .created(let index):
       tag(Tag.created)
-      unsigned(UInt64(index))
+      unsigned(UInt64(clamping: index))
     }
   }
 
@@ -64,8 +64,9 @@ extension CanonicalWriter {
     arrayHeader(2)
     int(-Int64(value.scale))
     let coefficient = value.coefficient
-    if let small = Int64(exactly: coefficient) { return int(small) }
     let magnitude = coefficient < 0 ? UInt128(~coefficient) : UInt128(coefficient)
+    // As RFC 8949 prefers: a bignum only beyond the 64 bits of a head, which has the sign besides.
+    if let small = UInt64(exactly: magnitude) { return head(coefficient < 0 ? 1 : 0, small) }
     tag(coefficient < 0 ? Tag.negativeBignum : Tag.positiveBignum)
     byteString(withUnsafeBytes(of: magnitude.bigEndian) { Array($0.drop { $0 == 0 }) })
   }
@@ -104,11 +105,15 @@ extension CanonicalReader {
   private mutating func key(depth: Int) throws(DecodingError) -> Key {
     let start = offset
     let count = try arrayHeader()
-    guard count > 0, count <= 64 else { throw DecodingError("a key of \(count) values", offset: start) }
+    guard count > 0, count <= 64 else {
+      throw DecodingError("a key of \(count) values", offset: start)
+    }
     var values: [Value] = []
     values.reserveCapacity(count)
     for _ in 0..<count {
-      guard let value = try value(depth: depth + 1) else { throw fail("a key with an absent value") }
+      guard let value = try value(depth: depth + 1) else {
+        throw fail("a key with an absent value")
+      }
       values.append(value)
     }
     return Key(values)
@@ -161,7 +166,8 @@ extension CanonicalReader {
     case Tag.record:
       let count = try arrayHeader()
       var values: [Value?] = []
-      values.reserveCapacity(count)
+      // The count is only a claim so far, and claims can be nested: what is there decides about memory.
+      values.reserveCapacity(min(count, 64))
       for _ in 0..<count { values.append(try value(depth: depth + 1)) }
       return .record(values)
     default: throw DecodingError("an unknown tag", offset: start)
@@ -179,7 +185,7 @@ extension CanonicalReader {
     if try peek() >> 5 == 6 {
       let kind = try tag()
       let digits = try byteString()
-      guard kind == Tag.positiveBignum || kind == Tag.negativeBignum, digits.count >= 8,
+      guard kind == Tag.positiveBignum || kind == Tag.negativeBignum, digits.count > 8,
         digits.count <= 16, digits[0] != 0
       else { throw DecodingError("a decimal that is not canonical", offset: start) }
       let magnitude = digits.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
@@ -187,11 +193,10 @@ extension CanonicalReader {
         throw DecodingError("a decimal of too many digits", offset: start)
       }
       coefficient = kind == Tag.positiveBignum ? signed : ~signed
-      guard Int64(exactly: coefficient) == nil else {
-        throw DecodingError("a decimal that is not canonical", offset: start)
-      }
     } else {
-      coefficient = Int128(try int())
+      let (major, argument) = try head()
+      guard major <= 1 else { throw DecodingError("expected a decimal", offset: start) }
+      coefficient = major == 0 ? Int128(argument) : ~Int128(argument)
     }
     guard let result = ExactDecimal(coefficient: coefficient, scale: Int(-exponent)),
       Int64(result.scale) == -exponent
@@ -220,7 +225,8 @@ extension CanonicalReader {
       for _ in 0..<count {
         let name = try text()
         if let last = members.last {
-          let order = (last.name.utf8.count, 0) < (name.utf8.count, utf8Compare(last.name, name) < 0 ? 1 : 0)
+          let order =
+            (last.name.utf8.count, 0) < (name.utf8.count, utf8Compare(last.name, name) < 0 ? 1 : 0)
           guard order else { throw DecodingError("members out of order", offset: start) }
         }
         members.append(JSON.Member(name, try json(depth: depth + 1)))

@@ -22,13 +22,11 @@ extension Schema {
       plain(value.text(scale: digits), into: &out)
     case .text(let value)?: JSONText.write(value, into: &out)
     case .bytes(let value)?:
-      out.append(UInt8(ascii: "\""))
-      Base64.write(value, into: &out)
-      out.append(UInt8(ascii: "\""))
-    case .date(let value)?: plain(value.description, into: &out)
-    case .timestamp(let value)?: plain(value.description, into: &out)
-    case .uuid(let value)?: plain(value.description, into: &out)
-    case .principal(let value)?: plain(value.hex, into: &out)
+      quoted(into: &out) { Base64.write(value, into: &$0) }
+    case .date(let value)?: quoted(into: &out) { value.write(into: &$0) }
+    case .timestamp(let value)?: quoted(into: &out) { value.write(into: &$0) }
+    case .uuid(let value)?: quoted(into: &out) { value.write(into: &$0) }
+    case .principal(let value)?: quoted(into: &out) { value.write(into: &$0) }
     case .json(let value)?: value.write(into: &out)
     case .record(let values)?: write(values, of: type, into: &out)
     case .reference(let key)?: write(key, of: type, into: &out)
@@ -92,6 +90,14 @@ extension Schema {
       return write(key.values[0], for: target.fields[target.keyFields[0]].type, into: &out)
     }
     writeKey(key, of: target, into: &out)
+  }
+
+  /// What `write` appends, which needs no escapes, in quotes.
+  @inline(__always)
+  private func quoted(into out: inout [UInt8], _ write: (inout [UInt8]) -> Void) {
+    out.append(UInt8(ascii: "\""))
+    write(&out)
+    out.append(UInt8(ascii: "\""))
   }
 
   /// A string that needs no escapes.

@@ -63,6 +63,11 @@ public struct Digest: Sendable, Hashable, Comparable {
   /// 64 lower-case hexadecimal digits.
   public var hex: String { withUnsafeBytes { hexadecimal($0) } }
 
+  /// Appends `hex` as ASCII.
+  public func write(into out: inout [UInt8]) {
+    withUnsafeBytes { for byte in $0 { appendHexadecimal(byte, to: &out) } }
+  }
+
   @inlinable
   public static func < (a: Digest, b: Digest) -> Bool {
     if a.word0 != b.word0 { return a.word0 < b.word0 }
@@ -78,13 +83,19 @@ extension Digest: CustomStringConvertible {
 
 /// Lower-case hexadecimal digits of `bytes`.
 public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-  let digits = Array("0123456789abcdef".utf8)
   var out: [UInt8] = []
-  for byte in bytes {
-    out.append(digits[Int(byte >> 4)])
-    out.append(digits[Int(byte & 15)])
-  }
+  out.reserveCapacity(2 * bytes.underestimatedCount)
+  for byte in bytes { appendHexadecimal(byte, to: &out) }
   return String(decoding: out, as: UTF8.self)
+}
+
+/// Appends the two lower-case hexadecimal digits of `byte`.
+@inline(__always)
+func appendHexadecimal(_ byte: UInt8, to out: inout [UInt8]) {
+  let high = byte >> 4
+  let low = byte & 15
+  out.append(high < 10 ? 0x30 + high : 0x57 + high)
+  out.append(low < 10 ? 0x30 + low : 0x57 + low)
 }
 
 extension Array where Element == UInt8 {

@@ -56,6 +56,8 @@ public struct ExactDecimal: Sendable, Hashable, Comparable {
     var coefficient: Int128 = 0
     var scale = 0
     var digits = 0
+    // Zeros behind the last digit that counts: they may turn out to be the end of the number.
+    var zeros = 0
     var seenPoint = false
     while let byte = next {
       if byte == UInt8(ascii: "."), !seenPoint {
@@ -65,12 +67,17 @@ public struct ExactDecimal: Sendable, Hashable, Comparable {
       } else if byte >= 0x30, byte <= 0x39 {
         digits += 1
         if seenPoint { scale += 1 }
-        // A long run of zeros after the point carries no digit; anything else beyond 38 is refused.
-        let (tenfold, overflow) = coefficient.multipliedReportingOverflow(by: 10)
-        guard !overflow, digits <= 400 else { return nil }
-        let (sum, overflow2) = tenfold.addingReportingOverflow(Int128(byte - 0x30))
-        guard !overflow2 else { return nil }
-        coefficient = sum
+        if byte == 0x30 {
+          zeros += coefficient == 0 ? 0 : 1
+        } else {
+          guard
+            let shifted = ExactDecimal.shift(coefficient, coefficient == 0 ? 0 : zeros + 1),
+            case (let sum, let overflow) = shifted.addingReportingOverflow(Int128(byte - 0x30)),
+            !overflow
+          else { return nil }
+          coefficient = sum
+          zeros = 0
+        }
       } else {
         break
       }
@@ -84,19 +91,29 @@ public struct ExactDecimal: Sendable, Hashable, Comparable {
         negativeExponent = next == UInt8(ascii: "-")
         next = iterator.next()
       }
+      guard let first = next, first >= 0x30, first <= 0x39 else { return nil }
       var exponent = 0
-      var exponentDigits = 0
       while let byte = next, byte >= 0x30, byte <= 0x39 {
-        exponent = exponent * 10 + Int(byte - 0x30)
-        exponentDigits += 1
-        guard exponentDigits <= 4 else { return nil }
+        // Beyond this no text is long enough to bring the number back among 38 digits.
+        if exponent < 1 << 40 { exponent = exponent * 10 + Int(byte - 0x30) }
         next = iterator.next()
       }
-      guard exponentDigits > 0 else { return nil }
       scale += negativeExponent ? exponent : -exponent
     }
     guard next == nil else { return nil }
-    self.init(coefficient: negative ? -coefficient : coefficient, scale: scale)
+    self.init(coefficient: negative ? -coefficient : coefficient, scale: scale - zeros)
+  }
+
+  /// `coefficient` × 10^`places`; nil where 128 bits do not hold it.
+  private static func shift(_ coefficient: Int128, _ places: Int) -> Int128? {
+    guard places <= maximumDigits else { return nil }
+    var result = coefficient
+    for _ in 0..<places {
+      let (product, overflow) = result.multipliedReportingOverflow(by: 10)
+      guard !overflow else { return nil }
+      result = product
+    }
+    return result
   }
 
   /// How many decimal digits `value` has; 1 for zero.
@@ -121,13 +138,7 @@ public struct ExactDecimal: Sendable, Hashable, Comparable {
   /// The coefficient that the number has with `scale` digits after the point; nil where it does not fit.
   public func coefficient(atScale wanted: Int) -> Int128? {
     guard wanted >= Int(scale) else { return nil }
-    var result = coefficient
-    for _ in Int(scale)..<wanted {
-      let (product, overflow) = result.multipliedReportingOverflow(by: 10)
-      guard !overflow else { return nil }
-      result = product
-    }
-    return result
+    return coefficient == 0 ? 0 : ExactDecimal.shift(coefficient, wanted - Int(scale))
   }
 
   /// The number with exactly `digits` digits after the point, or as many as it needs if that is more.
@@ -160,7 +171,8 @@ public struct ExactDecimal: Sendable, Hashable, Comparable {
     let scale = Int(max(a.scale, b.scale))
     switch (a.coefficient(atScale: scale), b.coefficient(atScale: scale)) {
     case (let x?, let y?): return x < y ? -1 : (x > y ? 1 : 0)
-    case (nil, _): return Int(signA)  // too large to write at that scale, so of the greater magnitude
+    // Too large to write at that scale, so of the greater magnitude.
+    case (nil, _): return Int(signA)
     case (_, nil): return -Int(signA)
     }
   }
@@ -175,18 +187,43 @@ extension ExactDecimal: CustomStringConvertible {
 extension ExactDecimal {
   /// The exact sum; nil where it needs more than 38 digits.
   public static func add(_ a: ExactDecimal, _ b: ExactDecimal) -> ExactDecimal? {
-    let scale = Int(max(a.scale, b.scale))
-    guard let x = a.coefficient(atScale: scale), let y = b.coefficient(atScale: scale) else {
-      return nil
+    let (long, short) = a.scale >= b.scale ? (a, b) : (b, a)
+    let scale = Int(long.scale)
+    if let shifted = short.coefficient(atScale: scale) {
+      let (sum, overflow) = shifted.addingReportingOverflow(long.coefficient)
+      if !overflow { return ExactDecimal(coefficient: sum, scale: scale) }
+      // Of one sign, so below 2^128; it fits if it ends in a zero behind the point.
+      let magnitude = shifted.magnitude + long.coefficient.magnitude
+      guard scale > 0, magnitude % 10 == 0 else { return nil }
+      let tenth = Int128(magnitude / 10)
+      return ExactDecimal(coefficient: shifted < 0 ? -tenth : tenth, scale: scale - 1)
     }
-    let (sum, overflow) = x.addingReportingOverflow(y)
-    return overflow ? nil : ExactDecimal(coefficient: sum, scale: scale)
+    // One operand is beyond 128 bits at that scale; only if the other cancels enough of it does the sum fit.
+    guard (short.coefficient < 0) != (long.coefficient < 0),
+      let power = shift(1, scale - Int(short.scale))
+    else { return nil }
+    let wide = short.coefficient.magnitude.multipliedFullWidth(by: power.magnitude)
+    let (low, borrow) = wide.low.subtractingReportingOverflow(long.coefficient.magnitude)
+    guard wide.high == (borrow ? 1 : 0), let magnitude = Int128(exactly: low) else { return nil }
+    return ExactDecimal(
+      coefficient: short.coefficient < 0 ? -magnitude : magnitude, scale: scale)
   }
 
   /// The exact product; nil where it needs more than 38 digits.
   public static func multiply(_ a: ExactDecimal, _ b: ExactDecimal) -> ExactDecimal? {
-    let (product, overflow) = a.coefficient.multipliedReportingOverflow(by: b.coefficient)
-    return overflow ? nil : ExactDecimal(coefficient: product, scale: Int(a.scale) + Int(b.scale))
+    var (high, low) = a.coefficient.magnitude.multipliedFullWidth(by: b.coefficient.magnitude)
+    var scale = Int(a.scale) + Int(b.scale)
+    // Trailing zeros go first, as the product of 76 digits may have fewer than 38 without them.
+    while high > 0, scale > 0 {
+      let upper = high.quotientAndRemainder(dividingBy: 10)
+      let lower = UInt128(10).dividingFullWidth((upper.remainder, low))
+      guard lower.remainder == 0 else { return nil }
+      (high, low) = (upper.quotient, lower.quotient)
+      scale -= 1
+    }
+    guard high == 0, let magnitude = Int128(exactly: low) else { return nil }
+    let isNegative = (a.coefficient < 0) != (b.coefficient < 0)
+    return ExactDecimal(coefficient: isNegative ? -magnitude : magnitude, scale: scale)
   }
 
   /// The same number with the other sign.

@@ -59,8 +59,19 @@ public struct CalendarDate: Sendable, Hashable, Comparable {
 extension CalendarDate: CustomStringConvertible {
   /// `YYYY-MM-DD`.
   public var description: String {
+    var out: [UInt8] = []
+    write(into: &out)
+    return String(decoding: out, as: UTF8.self)
+  }
+
+  /// Appends `description` as ASCII.
+  public func write(into out: inout [UInt8]) {
     let (year, month, day) = components
-    return padded(year, 4) + "-" + padded(month, 2) + "-" + padded(day, 2)
+    appendDigits(year, 4, to: &out)
+    out.append(UInt8(ascii: "-"))
+    appendDigits(month, 2, to: &out)
+    out.append(UInt8(ascii: "-"))
+    appendDigits(day, 2, to: &out)
   }
 }
 
@@ -113,9 +124,8 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     if reader.skip("Z") || reader.skip("z") {
     } else if let sign = reader.sign() {
       guard let hours = reader.digits(2), hours < 24 else { return nil }
-      _ = reader.skip(":")
       var minutes = 0
-      if !reader.atEnd {
+      if reader.skip(":") || !reader.atEnd {
         guard let value = reader.digits(2), value < 60 else { return nil }
         minutes = value
       }
@@ -136,22 +146,41 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 extension Timestamp: CustomStringConvertible {
   /// `YYYY-MM-DDThh:mm:ss.ffffffZ`, always with six digits of a second, so that text order is time order.
   public var description: String {
+    var out: [UInt8] = []
+    write(into: &out)
+    return String(decoding: out, as: UTF8.self)
+  }
+
+  /// Appends `description` as ASCII.
+  public func write(into out: inout [UInt8]) {
     var day = microseconds / Timestamp.microsecondsPerDay
     var rest = microseconds % Timestamp.microsecondsPerDay
     if rest < 0 {
       rest += Timestamp.microsecondsPerDay
       day -= 1
     }
-    let date = CalendarDate(unchecked: Int32(day))
+    CalendarDate(unchecked: Int32(day)).write(into: &out)
     let seconds = Int(rest / 1_000_000)
-    return "\(date)T" + padded(seconds / 3600, 2) + ":" + padded(seconds / 60 % 60, 2) + ":"
-      + padded(seconds % 60, 2) + "." + padded(Int(rest % 1_000_000), 6) + "Z"
+    out.append(UInt8(ascii: "T"))
+    appendDigits(seconds / 3600, 2, to: &out)
+    out.append(UInt8(ascii: ":"))
+    appendDigits(seconds / 60 % 60, 2, to: &out)
+    out.append(UInt8(ascii: ":"))
+    appendDigits(seconds % 60, 2, to: &out)
+    out.append(UInt8(ascii: "."))
+    appendDigits(Int(rest % 1_000_000), 6, to: &out)
+    out.append(UInt8(ascii: "Z"))
   }
 }
 
-private func padded(_ number: Int, _ width: Int) -> String {
-  let digits = String(number)
-  return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+/// Appends the last `width` decimal digits of `number`, which is not negative.
+private func appendDigits(_ number: Int, _ width: Int, to out: inout [UInt8]) {
+  var divisor = 1
+  for _ in 1..<width { divisor *= 10 }
+  while divisor > 0 {
+    out.append(0x30 + UInt8(truncatingIfNeeded: number / divisor % 10))
+    divisor /= 10
+  }
 }
 
 private struct DigitReader {

@@ -14,7 +14,11 @@ public struct UUIDBytes: Sendable, Hashable, Comparable {
     var words: (UInt64, UInt64) = (0, 0)
     var index = 0
     for byte in bytes {
-      if index < 8 { words.0 = words.0 << 8 | UInt64(byte) } else { words.1 = words.1 << 8 | UInt64(byte) }
+      if index < 8 {
+        words.0 = words.0 << 8 | UInt64(byte)
+      } else {
+        words.1 = words.1 << 8 | UInt64(byte)
+      }
       index += 1
     }
     (high, low) = words
@@ -52,10 +56,17 @@ extension UUIDBytes: CustomStringConvertible {
   public var description: String {
     var out: [UInt8] = []
     out.reserveCapacity(36)
-    for (index, character) in hexadecimal(bytes).utf8.enumerated() {
-      if index == 8 || index == 12 || index == 16 || index == 20 { out.append(UInt8(ascii: "-")) }
-      out.append(character)
-    }
+    write(into: &out)
     return String(decoding: out, as: UTF8.self)
+  }
+
+  /// Appends `description` as ASCII.
+  public func write(into out: inout [UInt8]) {
+    for index in 0..<16 {
+      if index == 4 || index == 6 || index == 8 || index == 10 { out.append(UInt8(ascii: "-")) }
+      let word = index < 8 ? high : low
+      appendHexadecimal(
+        UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * (index & 7))), to: &out)
+    }
   }
 }
