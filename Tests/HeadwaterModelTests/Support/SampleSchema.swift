@@ -18,7 +18,8 @@ extension CollectionType {
     let all = generated ? [Field.of("id", .uuid, key: true)] + fields : fields
     return CollectionType(
       name: name, documentation: nil, declaredStrictness: nil, isStrict: false, fields: all,
-      keyFields: all.indices.filter { all[$0].isKey }, hasGeneratedKey: generated, rules: [])
+      keyFields: all.indices.filter { all[$0].isKey }, hasGeneratedKey: generated, rules: [],
+      layout: CollectionLayout(fields: all, records: [:]))
   }
 }
 
