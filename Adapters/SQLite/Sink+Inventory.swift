@@ -4,8 +4,17 @@ import HeadwaterStream
 import SQLiteDriver
 
 extension Sink {
-  /// `RowInventory.rows`: one SELECT, so one state of the file.
+  /// `RowInventory.rows`.
   func rows(of collection: Int, in schema: Schema, after key: Key?, limit: Int) throws -> [Row] {
+    // The manifest and the rows are of one state of the file.
+    try connection.readTransaction {
+      try list(collection, in: schema, after: key, limit: limit)
+    }
+  }
+
+  private func list(_ collection: Int, in schema: Schema, after key: Key?, limit: Int) throws
+    -> [Row]
+  {
     guard limit > 0, try catalogue.exists() else { return [] }
     let plan = try plan(of: schema)
     guard plan.tables.indices.contains(collection) else {

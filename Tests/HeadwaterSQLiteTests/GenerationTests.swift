@@ -69,6 +69,9 @@ import Testing
         "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view','trigger') ORDER BY name")
         == before)
     try await feeder.apply([put(1, shop, supplier(2, town: "Kiel"))], tail: 2)
+    #expect(
+      try user.table(#"SELECT "table", "from", "to" FROM pragma_foreign_key_list('Product')"#)
+        == ["Supplier|supplier|id"])
     #expect(try user.table("SELECT * FROM audit") == ["Kiel"])
     #expect(
       try user.table("SELECT name FROM pragma_index_list('Supplier') WHERE name = 'my_index'")

@@ -135,7 +135,7 @@ extension Checkpoint {
 // MARK: Files
 
 /// A folder that goes with the value.
-final class Folder {
+final class Folder: Sendable {
   let path: String
 
   init() {
