@@ -9,11 +9,6 @@ struct PlanBuilder {
   /// The deepest nesting of records and of keys within keys.
   private static let maximumDepth = 16
 
-  init(schema: Schema, dialect: any Dialect) {
-    self.schema = schema
-    self.dialect = dialect
-  }
-
   mutating func tables() throws(AdapterError) -> [RelationalTable] {
     var allocator = NameAllocator(dialect: dialect, isTableNamespace: true)
     let names = allocator.allocate(schema.collections.map(\.name))

@@ -89,7 +89,8 @@ struct Catalogue {
   func exists() throws -> Bool {
     var found = 0
     for (name, definition) in Catalogue.tables {
-      let query = try connection.cached("SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE")
+      let query = try connection.cached(
+        "SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE")
       query.bind(1, name)
       defer { query.reset() }
       guard try query.step() else { continue }
@@ -169,7 +170,8 @@ struct Catalogue {
         }
         if !omitted.isEmpty {
           insert.bind(
-            7, "not declared, because SQLite cannot express it exactly: "
+            7,
+            "not declared, because SQLite cannot express it exactly: "
               + omitted.map { "@check(\($0.text))" }.joined(separator: " "))
         }
         try insert.run()

@@ -21,6 +21,7 @@ public actor SQLiteAdapter: Adapter, RowInventory {
   public nonisolated let path: String
   private nonisolated let executor = QueueExecutor(label: "headwater.sqlite")
   private let busyTimeout: Int32
+  private let injectedFailure: (@Sendable () -> SQLiteError?)?
   private var sink: Sink?
 
   /// An adapter for the file, which is made if it is missing. Its folder must exist. Nothing is opened yet.
@@ -30,6 +31,14 @@ public actor SQLiteAdapter: Adapter, RowInventory {
   public init(path: String, busyTimeout: Int32 = 5_000) {
     self.path = path
     self.busyTimeout = busyTimeout
+    injectedFailure = nil
+  }
+
+  /// An adapter that fails where it is told to, for tests.
+  package init(path: String, injectedFailure: @escaping @Sendable () -> SQLiteError?) {
+    self.path = path
+    busyTimeout = 5_000
+    self.injectedFailure = injectedFailure
   }
 
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -73,6 +82,7 @@ public actor SQLiteAdapter: Adapter, RowInventory {
       if let open = sink, open.connection.fileHasMoved { sink = nil }
       let open = try sink ?? Sink(path: path, busyTimeout: busyTimeout)
       sink = open
+      open.connection.injectedFailure = injectedFailure
       return try body(open)
     } catch let error as AdapterError {
       throw error

@@ -4,8 +4,17 @@ import HeadwaterStream
 import SQLiteDriver
 
 extension Sink {
-  /// `RowInventory.rows`: one SELECT, so one state of the file.
+  /// `RowInventory.rows`.
   func rows(of collection: Int, in schema: Schema, after key: Key?, limit: Int) throws -> [Row] {
+    // The manifest and the rows are of one state of the file.
+    try connection.readTransaction {
+      try list(collection, in: schema, after: key, limit: limit)
+    }
+  }
+
+  private func list(_ collection: Int, in schema: Schema, after key: Key?, limit: Int) throws
+    -> [Row]
+  {
     guard limit > 0, try catalogue.exists() else { return [] }
     let plan = try plan(of: schema)
     guard plan.tables.indices.contains(collection) else {
@@ -81,7 +90,8 @@ extension Sink {
       try readLayout(checkpoint: stored)
       guard layout?.fillingGeneration == nil, layout?.publishedGeneration != nil else {
         throw AdapterError(
-          .misuse, "Only a published generation can be repaired, and none is, or a new one is being filled.",
+          .misuse,
+          "Only a published generation can be repaired, and none is, or a new one is being filled.",
           recovery: .halt)
       }
       try write(changes, try plan(of: schema), replacing: true)
@@ -115,7 +125,8 @@ struct Listing {
     if after {
       if keys.contains(where: \.isText) {
         // (a > ?) or (a = ? and b > ?) or …
-        text += " WHERE "
+        text +=
+          " WHERE "
           + keys.indices.map { last in
             "("
               + (keys[..<last].enumerated().map { "\($1.name) = ?\($0 + 1)" } + [
@@ -123,7 +134,8 @@ struct Listing {
               ]).joined(separator: " AND ") + ")"
           }.joined(separator: " OR ")
       } else {
-        text += " WHERE (\(keys.map(\.name).joined(separator: ", "))) > "
+        text +=
+          " WHERE (\(keys.map(\.name).joined(separator: ", "))) > "
           + "(\(keys.indices.map { "?\($0 + 1)" }.joined(separator: ", ")))"
       }
     }

@@ -146,7 +146,8 @@ final class Sink {
     try check(try catalogue.manifest().filter { $0.isTable && $0.isPublished }, against: plan)
   }
 
-  private func check(_ entries: [Catalogue.Entry], against plan: RelationalPlan) throws -> [String] {
+  private func check(_ entries: [Catalogue.Entry], against plan: RelationalPlan) throws -> [String]
+  {
     var targets: [String] = []
     for table in plan.tables {
       let collection = plan.schema.collections[table.collection].name

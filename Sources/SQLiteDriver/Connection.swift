@@ -15,6 +15,8 @@ public final class Connection {
 
   private let handle: OpaquePointer
   private var cache: [String: Statement] = [:]
+  /// Asked before every statement; what it returns is thrown instead. For tests of what a crash leaves behind.
+  package var injectedFailure: (() -> SQLiteError?)?
   /// The path that was opened; empty for a database in memory.
   public let path: String
 
@@ -51,6 +53,7 @@ public final class Connection {
 
   /// Runs statements that yield no rows, separated by semicolons.
   public func execute(_ sql: String) throws(SQLiteError) {
+    if let error = injectedFailure?() { throw error }
     let code = sqlite3_exec(handle, sql, nil, nil, nil)
     guard code == SQLITE_OK else { throw error(code, sql) }
   }

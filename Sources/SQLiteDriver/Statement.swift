@@ -102,6 +102,7 @@ public final class Statement {
   /// Runs to the next row; false at the end, when the statement is reset.
   @discardableResult
   public func step() throws(SQLiteError) -> Bool {
+    if let error = owner.injectedFailure?() { throw error }
     let code = sqlite3_step(handle)
     if code == SQLITE_ROW { return true }
     if code == SQLITE_DONE {
@@ -124,7 +125,9 @@ public final class Statement {
   // MARK: Columns
 
   public var columnCount: Int { Int(sqlite3_column_count(handle)) }
-  public func columnName(_ index: Int32) -> String { String(cString: sqlite3_column_name(handle, index)) }
+  public func columnName(_ index: Int32) -> String {
+    String(cString: sqlite3_column_name(handle, index))
+  }
 
   public enum ColumnType: Sendable { case null, integer, float, text, blob }
 
@@ -158,11 +161,14 @@ public final class Statement {
 
   public func bytes(_ index: Int32) -> [UInt8] {
     guard let start = sqlite3_column_blob(handle, index) else { return [] }
-    return Array(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, index))))
+    return Array(
+      UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, index))))
   }
 
   /// Calls `body` with the column's bytes, which are valid only during the call.
-  public func withBytes<R>(_ index: Int32, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+  public func withBytes<R>(_ index: Int32, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows
+    -> R
+  {
     let start = sqlite3_column_blob(handle, index)
     return try body(
       UnsafeRawBufferPointer(

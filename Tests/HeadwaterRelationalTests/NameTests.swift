@@ -1,7 +1,8 @@
-@testable import HeadwaterModel
-@testable import HeadwaterRelational
 import HeadwaterSQLite
 import Testing
+
+@testable import HeadwaterModel
+@testable import HeadwaterRelational
 
 @Suite struct NameTests {
   @Test func namesThatNeedNothingStay() {
@@ -39,8 +40,10 @@ import Testing
   func anyNamesAtAll(seed: UInt64) throws {
     var random = Generator(state: seed)
     let pieces = [
-      "a", "A", "b", "_", "__g1", "\"", "'", "`", "[", "]", ";", "--", " ", "🦆", "é", "e\u{301}", "ß",
-      "sqlite_", "SQLITE_", "headwater_", "Headwater_", "rowid", "_rowid_", "oid", "select", "index",
+      "a", "A", "b", "_", "__g1", "\"", "'", "`", "[", "]", ";", "--", " ", "🦆", "é", "e\u{301}",
+      "ß",
+      "sqlite_", "SQLITE_", "headwater_", "Headwater_", "rowid", "_rowid_", "oid", "select",
+      "index",
       "unique", "\u{200D}", "\n", "\0", String(repeating: "long", count: 20), "ı", "İ", "%", "",
     ]
     func name() -> String {
@@ -72,7 +75,8 @@ import Testing
       name: "R", documentation: nil,
       fields: distinct(4).map {
         Field(
-          name: $0, documentation: nil, type: .int, isKey: false, isReadonly: false, isUnique: false,
+          name: $0, documentation: nil, type: .int, isKey: false, isReadonly: false,
+          isUnique: false,
           isIndexed: false, defaultValue: nil, checks: [], onDelete: nil)
       })
     let schema = Schema(
@@ -97,7 +101,8 @@ import Testing
       }
       for collection in collections {
         let table = try #require(plan.names.table(for: collection.name))
-        #expect(plan.names.collection(forTable: table)?.utf8.elementsEqual(collection.name.utf8) == true)
+        #expect(
+          plan.names.collection(forTable: table)?.utf8.elementsEqual(collection.name.utf8) == true)
       }
     }
   }

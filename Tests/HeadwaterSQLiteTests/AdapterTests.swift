@@ -16,7 +16,8 @@ import Testing
     try await feeder.publish(
       1,
       [
-        put(0, shop, product("a", "Anvil", "9.90", supplier: 1)), put(1, shop, supplier(1, vat: "x")),
+        put(0, shop, product("a", "Anvil", "9.90", supplier: 1)),
+        put(1, shop, supplier(1, vat: "x")),
       ])
     let reader = try folder.connection()
     #expect(
@@ -25,7 +26,8 @@ import Testing
       [
         remove(0, shop, product("a", "Anvil", "9.90", supplier: 1)),
         remove(1, shop, supplier(1, vat: "x")),
-        put(0, shop, product("b", "Bolt", "0.05", supplier: 2)), put(1, shop, supplier(2, vat: "x")),
+        put(0, shop, product("b", "Bolt", "0.05", supplier: 2)),
+        put(1, shop, supplier(2, vat: "x")),
       ], tail: 1)
     #expect(try reader.table("SELECT sku, supplier FROM Product") == ["b|2"])
     #expect(try reader.table("SELECT id, vat FROM Supplier") == ["2|x"])
@@ -35,11 +37,13 @@ import Testing
     #expect(
       try reader.table("SELECT name FROM sqlite_schema WHERE name LIKE '%g1%'") == [])
     #expect(
-      try reader.table("SELECT collection, field, table_name, column_name, type FROM headwater_names")
-        .prefix(3) == [
-          "Product|NULL|Product|NULL|NULL", "Product|sku|Product|sku|Text(32)",
-          "Product|name|Product|name|Text",
-        ])
+      try reader.table(
+        "SELECT collection, field, table_name, column_name, type FROM headwater_names"
+      )
+      .prefix(3) == [
+        "Product|NULL|Product|NULL|NULL", "Product|sku|Product|sku|Text(32)",
+        "Product|name|Product|name|Text",
+      ])
     #expect(
       try reader.table("SELECT phase, generation, position, mirror FROM headwater_checkpoint")
         == ["tail|1|4|m"])

@@ -1,9 +1,10 @@
 import Foundation
-@testable import HeadwaterModel
 import HeadwaterSQLite
 import HeadwaterStream
 import SQLiteDriver
 import Testing
+
+@testable import HeadwaterModel
 
 @Suite struct ErrorTests {
   let folder = Folder()
@@ -43,7 +44,9 @@ import Testing
     let adapter = SQLiteAdapter(path: folder.file)
     var feeder = Feeder(adapter, shop)
     try await feeder.publish(1, [put(1, shop, supplier(1))])
-    for end in ["", "-wal", "-shm"] { try FileManager.default.removeItem(atPath: folder.file + end) }
+    for end in ["", "-wal", "-shm"] {
+      try FileManager.default.removeItem(atPath: folder.file + end)
+    }
     let error = try await failure { [feeder] in
       try await adapter.apply(feeder.batch([put(1, shop, supplier(2))], .tail(generation: 1)))
     }

@@ -60,12 +60,18 @@ import Testing
       CREATE TRIGGER other AFTER DELETE ON notes BEGIN DELETE FROM Product WHERE sku = 'no'; END;
       CREATE TRIGGER price_watch AFTER UPDATE OF price ON Product BEGIN SELECT 1; END;
       """)
-    let before = try user.table("SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view','trigger') ORDER BY name")
+    let before = try user.table(
+      "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view','trigger') ORDER BY name")
     try await feeder.publish(2, [put(1, shop, supplier(1, town: "Bonn"))])
     #expect(try user.table("SELECT * FROM annotated") == ["Bonn|nice people"])
     #expect(
-      try user.table("SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view','trigger') ORDER BY name") == before)
+      try user.table(
+        "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view','trigger') ORDER BY name")
+        == before)
     try await feeder.apply([put(1, shop, supplier(2, town: "Kiel"))], tail: 2)
+    #expect(
+      try user.table(#"SELECT "table", "from", "to" FROM pragma_foreign_key_list('Product')"#)
+        == ["Supplier|supplier|id"])
     #expect(try user.table("SELECT * FROM audit") == ["Kiel"])
     #expect(
       try user.table("SELECT name FROM pragma_index_list('Supplier') WHERE name = 'my_index'")
@@ -77,8 +83,13 @@ import Testing
     ])
     feeder.schema = smaller
     try await feeder.publish(3, [put(0, smaller, Row([.int(1)]))])
-    #expect(try user.table("SELECT name, kind FROM headwater_orphans ORDER BY name").first == "my_index|index")
-    #expect(try user.table("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'headwater_%' ORDER BY name") == ["Supplier", "audit", "notes"])
+    #expect(
+      try user.table("SELECT name, kind FROM headwater_orphans ORDER BY name").first
+        == "my_index|index")
+    #expect(
+      try user.table(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'headwater_%' ORDER BY name"
+      ) == ["Supplier", "audit", "notes"])
   }
 
   @Test func somebodyElsesTableIsInTheWay() async throws {
@@ -136,7 +147,8 @@ import Testing
     try await next.apply([.publish(generation: 3)], tail: 3)
     #expect(try folder.connection().table("SELECT id FROM Supplier") == ["6", "7"])
     #expect(
-      try folder.connection().table("SELECT count(*) FROM sqlite_schema WHERE name LIKE '%\\_\\_g%' ESCAPE '\\'") == ["0"])
+      try folder.connection().table(
+        "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%\\_\\_g%' ESCAPE '\\'") == ["0"])
   }
 
   @Test func aDanglingReferenceIsNotPublished() async throws {
@@ -161,7 +173,8 @@ import Testing
     try await feeder.publish(generation, [put(1, shop, supplier(1))])
     let user = try folder.connection()
     for vandalism in [
-      "ALTER TABLE Supplier ADD COLUMN mine TEXT", "ALTER TABLE Supplier RENAME COLUMN town TO city",
+      "ALTER TABLE Supplier ADD COLUMN mine TEXT",
+      "ALTER TABLE Supplier RENAME COLUMN town TO city",
       "DROP TABLE Product", "ALTER TABLE Product RENAME TO Ware",
     ] {
       try user.execute(vandalism)
@@ -189,7 +202,9 @@ import Testing
     try await feeder.publish(
       1, [put(0, nasty, Row([.int(1)])), put(1, nasty, Row([.int(2)]))])
     #expect(
-      try user.table("SELECT id FROM Supplier UNION ALL SELECT id FROM Supplier__g1_") == ["1", "2"])
+      try user.table("SELECT id FROM Supplier UNION ALL SELECT id FROM Supplier__g1_") == [
+        "1", "2",
+      ])
     #expect(try user.table("SELECT count(*) FROM supplier__g1") == ["0"])
   }
 }

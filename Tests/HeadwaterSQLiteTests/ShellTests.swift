@@ -1,8 +1,9 @@
 import Foundation
-@testable import HeadwaterModel
 import HeadwaterSQLite
 import HeadwaterStream
 import Testing
+
+@testable import HeadwaterModel
 
 /// The file as the `sqlite3` shell sees it, which is how most users will meet it.
 @Suite(.enabled(if: Shell.path != nil)) struct ShellTests {
@@ -13,11 +14,14 @@ import Testing
     try await feeder.publish(
       1,
       [
-        put(0, shop, product("a", "Anvil", "9.90", supplier: 1)), put(1, shop, supplier(1, vat: "x")),
+        put(0, shop, product("a", "Anvil", "9.90", supplier: 1)),
+        put(1, shop, supplier(1, vat: "x")),
       ])
-    #expect(try Shell.run(folder.file, "PRAGMA integrity_check; PRAGMA foreign_key_check") == "ok\n")
     #expect(
-      try Shell.run(folder.file, "SELECT p.name, s.town FROM Product p JOIN Supplier s ON s.id = p.supplier")
+      try Shell.run(folder.file, "PRAGMA integrity_check; PRAGMA foreign_key_check") == "ok\n")
+    #expect(
+      try Shell.run(
+        folder.file, "SELECT p.name, s.town FROM Product p JOIN Supplier s ON s.id = p.supplier")
         == "Anvil|Ulm\n")
     let schema = try Shell.run(folder.file, ".schema Supplier")
     #expect(
@@ -42,7 +46,9 @@ import Testing
     let nasty = schema(
       names.map { name in
         collection(
-          name, [field("rowid", .text(limit: 9), key: true)] + names.dropFirst().map { field($0, .int, index: true) })
+          name,
+          [field("rowid", .text(limit: 9), key: true)]
+            + names.dropFirst().map { field($0, .int, index: true) })
       })
     var feeder = Feeder(SQLiteAdapter(path: folder.file), nasty)
     let row = Row([.text("k")] + names.dropFirst().indices.map { .int(Int64($0)) })

@@ -1,8 +1,9 @@
 import Foundation
-@testable import HeadwaterModel
 import HeadwaterSQLite
 import HeadwaterStream
 import SQLiteDriver
+
+@testable import HeadwaterModel
 
 // MARK: Schemas
 
@@ -125,7 +126,8 @@ extension Checkpoint {
     Checkpoint(
       database: Digest(bytes: [UInt8](repeating: database, count: 32))!,
       replica: UUIDBytes(bytes: [UInt8](repeating: 7, count: 16))!, mirror: mirror, phase: phase,
-      position: position, digest: Digest(bytes: [UInt8](repeating: UInt8(position % 251), count: 32))!,
+      position: position,
+      digest: Digest(bytes: [UInt8](repeating: UInt8(position % 251), count: 32))!,
       frontier: [], schema: .zero)
   }
 }
@@ -133,7 +135,7 @@ extension Checkpoint {
 // MARK: Files
 
 /// A folder that goes with the value.
-final class Folder {
+final class Folder: Sendable {
   let path: String
 
   init() {

@@ -1,9 +1,10 @@
 import Foundation
-@testable import HeadwaterModel
 import HeadwaterSQLite
 import HeadwaterStream
 import SQLiteDriver
 import Testing
+
+@testable import HeadwaterModel
 
 @Suite struct ValueTests {
   let folder = Folder()
@@ -46,24 +47,26 @@ import Testing
         cases: ["red", "it's", "grün"].map { EnumType.Case(name: $0, documentation: nil) })
     ])
 
-  @Test(arguments: [1, 2, 3, 4] as [UInt64])
+  @Test(arguments: [1, 2] as [UInt64])
   func everyValueComesBack(seed: UInt64) async throws {
     let schema = ValueTests.everything
     var random = Seeded(state: seed)
     var singles: Set<Value> = []
-    while singles.count < 40 {
-      singles.insert(samples(.decimal(precision: 20, scale: 3), schema, &random).randomElement(using: &random)!)
+    while singles.count < 20 {
+      singles.formUnion(samples(.decimal(precision: 20, scale: 3), schema, &random))
     }
     let singleRows = singles.map { Row([$0]) }
     var pairs: Set<Key> = []
-    for single in singles.prefix(30) {
+    for single in singles.prefix(8) {
       for text in ["", "a", "b\u{1}", "\u{10FFFF}", "é", "e\u{301}", "zz"] {
         pairs.insert(Key([.text(text), .reference(Key([single]))]))
       }
     }
     let pairRows = pairs.map { Row($0.values) }
     var rows: [Row] = []
-    for id in 0..<120 {
+    let choicesOfType = Dictionary(
+      uniqueKeysWithValues: ValueTests.types.map { ($0, samples($0, schema, &random)) })
+    for id in 0..<60 {
       var values: [Value?] = [.int(Int64(id))]
       for type in ValueTests.types + ValueTests.types.map({ FieldType.optional($0) }) {
         if type.isOptional, Int.random(in: 0..<3, using: &random) == 0 {
@@ -71,7 +74,7 @@ import Testing
         } else if case .reference = type.wrapped {
           values.append(.reference(pairs.randomElement(using: &random)!))
         } else {
-          let choices = samples(type.wrapped, schema, &random)
+          let choices = choicesOfType[type.wrapped]!
           values.append(choices[id % choices.count])
         }
       }
@@ -85,8 +88,8 @@ import Testing
         + singleRows.map { put(2, schema, $0) })
     for (index, expected) in [rows, pairRows, singleRows].enumerated() {
       let type = schema.collections[index]
-      let sorted = expected.sorted { type.key(of: $0)! < type.key(of: $1)! }
-      for limit in [3, 1_000] {
+      let sorted = inKeyOrder(expected, type)
+      for limit in [7, 1_000] {
         var found: [Row] = []
         while true {
           let page = try await adapter.rows(
@@ -131,8 +134,7 @@ import Testing
         if page.count < 4 { break }
       }
       #expect(
-        found == rows.sorted { schema.collections[0].key(of: $0)! < schema.collections[0].key(of: $1)! },
-        "\(type)")
+        found == inKeyOrder(rows, schema.collections[0]), "\(type)")
       try await feeder.apply(rows.map { remove(0, schema, $0) }, tail: 1)
       #expect(try await adapter.rows(of: 0, in: schema, after: nil, limit: 9).isEmpty)
     }
@@ -160,7 +162,8 @@ import Testing
       collection(
         "Thing",
         [
-          field("id", .uuid, key: true), field("on", .bool), field("price", .decimal(precision: 9, scale: 2)),
+          field("id", .uuid, key: true), field("on", .bool),
+          field("price", .decimal(precision: 9, scale: 2)),
           field("huge", .decimal(precision: 30, scale: 2)), field("day", .date),
           field("at", .timestamp), field("spec", .optional(.json)), field("by", .principal),
         ])
@@ -192,6 +195,11 @@ import Testing
   }
 }
 
+private func inKeyOrder(_ rows: [Row], _ type: CollectionType) -> [Row] {
+  rows.map { (KeyEncoding.encode(type.key(of: $0)!), $0) }
+    .sorted { $0.0.lexicographicallyPrecedes($1.0) }.map(\.1)
+}
+
 /// Values of a type, extremes first.
 private func samples(
   _ type: FieldType, _ schema: Schema, _ random: inout Seeded
@@ -202,7 +210,8 @@ private func samples(
     return [.min, .max, 0, -1, Int64(truncatingIfNeeded: random.next())].map { .int($0) }
   case .float:
     return [
-      Double.infinity, -.infinity, 0, 1, -1.5, .greatestFiniteMagnitude, .leastNonzeroMagnitude, 0.1,
+      Double.infinity, -.infinity, 0, 1, -1.5, .greatestFiniteMagnitude, .leastNonzeroMagnitude,
+      0.1,
       9_007_199_254_740_992, 1e300, Double(bitPattern: random.next() & 0x7FEF_FFFF_FFFF_FFFF),
     ].map { Value.number($0)! }
   case .decimal(let precision, let scale):
@@ -220,20 +229,27 @@ private func samples(
     }
     return out.map { .decimal($0) }
   case .text(let limit):
-    let long = limit.map { String(repeating: "🦆", count: $0) } ?? String(repeating: "ä", count: 70_000)
-    return ["", long, "a", "A", "'\"", "é", "e\u{301}", "\u{1}\u{7F}", "\u{FFFF}", "\u{10FFFF}", "1"]
-      .map { .text($0) }
+    let long =
+      limit.map { String(repeating: "🦆", count: $0) } ?? String(repeating: "ä", count: 7_000)
+    return [
+      "", long, "a", "A", "'\"", "é", "e\u{301}", "\u{1}\u{7F}", "\u{FFFF}", "\u{10FFFF}", "1",
+    ]
+    .map { .text($0) }
   case .bytes(let limit):
     return [[], [0], [0, 0], [0, 255], [255], [UInt8](repeating: 0, count: limit ?? 100_000)]
       .map { .bytes($0) }
   case .date:
-    return [.minimum, .maximum, CalendarDate(days: 0)!, CalendarDate("2024-02-29")!].map { .date($0) }
+    return [.minimum, .maximum, CalendarDate(days: 0)!, CalendarDate("2024-02-29")!].map {
+      .date($0)
+    }
   case .timestamp:
-    return [.minimum, .maximum, Timestamp(microseconds: 0)!, Timestamp(microseconds: -1)!,
+    return [
+      .minimum, .maximum, Timestamp(microseconds: 0)!, Timestamp(microseconds: -1)!,
       Timestamp(microseconds: Int64(random.next() % 4_000_000_000_000_000))!,
     ].map { .timestamp($0) }
   case .uuid:
-    return [[UInt8](repeating: 0, count: 16), [UInt8](repeating: 255, count: 16),
+    return [
+      [UInt8](repeating: 0, count: 16), [UInt8](repeating: 255, count: 16),
       (0..<16).map { _ in UInt8(truncatingIfNeeded: random.next()) },
     ].map { .uuid(UUIDBytes(bytes: $0)!) }
   case .json:
@@ -242,7 +258,8 @@ private func samples(
       "{}", #"{"b":{"a":[null,{}]},"a":1.5}"#,
     ].map { .json(try! JSON(text: $0)) }
   case .principal:
-    return [[UInt8](repeating: 0, count: 32), [UInt8](repeating: 255, count: 32),
+    return [
+      [UInt8](repeating: 0, count: 32), [UInt8](repeating: 255, count: 32),
       (0..<32).map { _ in UInt8(truncatingIfNeeded: random.next()) },
     ].map { .principal(Digest(bytes: $0)!) }
   case .enumeration(let name): return schema.enumeration(named: name)!.cases.map { .text($0.name) }

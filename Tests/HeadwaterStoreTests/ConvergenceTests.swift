@@ -33,7 +33,7 @@ import Testing
     ).encode()
     return SignedOperation(
       body: body, suite: 1, publicKey: signer.publicKey,
-      signature: try signer.sign(Fixture.suite.hash(body)))
+      signature: signer.sign(Fixture.suite.hash(body)))
   }
 
   /// Delivers the operations in an order of its own, in batches of its own, some twice.

@@ -58,7 +58,7 @@ struct HistoryMaker {
         (
           id,
           SignedOperation(
-            body: body, suite: 1, publicKey: signer.publicKey, signature: try signer.sign(id))
+            body: body, suite: 1, publicKey: signer.publicKey, signature: signer.sign(id))
         ))
       nodes[id] = Node(
         past: past, height: parents.map { nodes[$0]!.height }.max()! + 1, author: signer.principal)

@@ -19,9 +19,7 @@ extension CollectionType {
     return CollectionType(
       name: name, documentation: nil, declaredStrictness: nil, isStrict: false, fields: all,
       keyFields: all.indices.filter { all[$0].isKey }, hasGeneratedKey: generated, rules: [],
-      layout: CollectionLayout(
-        fields: all,
-        records: Dictionary(uniqueKeysWithValues: SampleSchema.records.map { ($0.name, $0) })))
+      layout: CollectionLayout(fields: all, records: [:]))
   }
 }
 
@@ -36,21 +34,6 @@ enum SampleSchema {
     .reference("Calendar"), .counter, .sharedText,
   ]
 
-  static let records: [RecordType] = [
-    RecordType(
-      name: "Size", documentation: nil,
-      fields: [
-        .of("width", .int), .of("height", .float), .of("unit", .optional(.text(limit: 3))),
-        .of("depth", .int, defaultValue: .int(1)),
-      ]),
-    RecordType(
-      name: "Line", documentation: nil,
-      fields: [
-        .of("product", .reference("Product")), .of("size", .optional(.record("Size"))),
-        .of("extra", .json), .of("shelf", .optional(.reference("Shelf"))),
-      ]),
-  ]
-
   static let schema = Schema(
     name: "Sample", documentation: nil, allowsEverything: true,
     enums: [
@@ -58,7 +41,20 @@ enum SampleSchema {
         name: "Role", documentation: nil,
         cases: ["owner", "editor", "viewer"].map { .init(name: $0, documentation: nil) })
     ],
-    records: records,
+    records: [
+      RecordType(
+        name: "Size", documentation: nil,
+        fields: [
+          .of("width", .int), .of("height", .float), .of("unit", .optional(.text(limit: 3))),
+          .of("depth", .int, defaultValue: .int(1)),
+        ]),
+      RecordType(
+        name: "Line", documentation: nil,
+        fields: [
+          .of("product", .reference("Product")), .of("size", .optional(.record("Size"))),
+          .of("extra", .json), .of("shelf", .optional(.reference("Shelf"))),
+        ]),
+    ],
     collections: [
       .of("Supplier", [.of("name", .text(limit: nil))]),
       .of("Product", [.of("sku", .text(limit: 32), key: true)]),
