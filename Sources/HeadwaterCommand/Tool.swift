@@ -13,7 +13,7 @@ struct Tool: AsyncParsableCommand {
       Example: headwater demo
       """,
     subcommands: [
-      DemoCommand.self, KeyCommand.self, SchemaCommand.self, InitCommand.self,
+      KeyCommand.self, SchemaCommand.self, InitCommand.self,
       UpgradeCommand.self, WriteCommand.self, ImportCommand.self, RowsCommand.self,
       LogCommand.self, ExplainCommand.self, EventsCommand.self, MirrorCommand.self,
       MirrorsCommand.self, VerifyCommand.self, RebuildCommand.self, SQLCommand.self,
@@ -30,7 +30,7 @@ struct Tool: AsyncParsableCommand {
         try command.run()
       }
       try Output.standard.flush()
-      Process.exit(0)
+      Host.exit(0)
     } catch {
       end(error)
     }
@@ -40,17 +40,17 @@ struct Tool: AsyncParsableCommand {
   private static func end(_ error: any Error) -> Never {
     if error is OutputClosed {
       // Whoever read the results has seen enough.
-      Process.exit(0)
+      Host.exit(0)
     }
-    do { try Output.standard.flush() } catch { Process.exit(0) }
-    if let code = error as? ExitCode { Process.exit(code.rawValue) }
+    do { try Output.standard.flush() } catch { Host.exit(0) }
+    if let code = error as? ExitCode { Host.exit(code.rawValue) }
     if let failure = Failure(describing: error) {
       failure.report()
-      Process.exit(failure.exitCode)
+      Host.exit(failure.exitCode)
     }
     let code = exitCode(for: error)
     if code == .success || code == .validationFailure { exit(withError: error) }
     Failure("failed", "\(error)").report()
-    Process.exit(2)
+    Host.exit(2)
   }
 }

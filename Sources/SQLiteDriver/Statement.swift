@@ -122,6 +122,9 @@ public final class Statement {
   /// Ends the current run; bindings stay.
   public func reset() { sqlite3_reset(handle) }
 
+  /// Whether the statement leaves the file of its database as it is.
+  public var isReadOnly: Bool { sqlite3_stmt_readonly(handle) != 0 }
+
   // MARK: Columns
 
   public var columnCount: Int { Int(sqlite3_column_count(handle)) }

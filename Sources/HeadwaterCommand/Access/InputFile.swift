@@ -13,11 +13,11 @@ final class InputFile {
     descriptor = name == "-" ? dup(0) : open(name, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw Failure(
-        errno == ENOENT ? "missing" : "permission", "cannot read \(name): \(Process.systemError())")
+        errno == ENOENT ? "missing" : "permission", "cannot read \(name): \(Host.systemError())")
     }
     var information = stat()
     guard fstat(descriptor, &information) == 0 else {
-      throw Failure("input", "cannot read \(name): \(Process.systemError())")
+      throw Failure("input", "cannot read \(name): \(Host.systemError())")
     }
     guard information.st_mode & S_IFMT != S_IFDIR else {
       throw Failure("input", "\(name) is a folder, not a file")
@@ -42,7 +42,7 @@ final class InputFile {
         return
       }
     }
-    if failed { throw Failure("input", "cannot read \(name): \(Process.systemError(number))") }
+    if failed { throw Failure("input", "cannot read \(name): \(Host.systemError(number))") }
     return bytes
   }
 

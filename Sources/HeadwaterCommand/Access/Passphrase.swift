@@ -22,7 +22,7 @@ struct PassphraseOptions: ParsableArguments {
       }
       return line
     }
-    return Process.variable("HEADWATER_PASSPHRASE").map { Array($0.utf8) }
+    return Host.variable("HEADWATER_PASSPHRASE").map { Array($0.utf8) }
   }
 
   /// The passphrase of the key that is there under `name`.

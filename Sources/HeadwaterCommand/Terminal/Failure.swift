@@ -28,6 +28,7 @@ struct Failure: Error, Sendable {
     case let error as KeyStoreError: self.init(error.code.rawValue, error.message)
     case let error as SourceError: self.init("source", error.message)
     case let error as AdapterError: self.init(error.code.rawValue, error.message)
+    case let error as MirrorError: self.init(error.code.rawValue, error.message)
     case let error as ValueError: self.init("invalid", error.description)
     case let error as RecordError: self.init("invalid", error.description)
     case let error as JSONError: self.init("invalid", error.description)

@@ -51,7 +51,7 @@ final class Output: Sendable {
       if written < 0 {
         if errno == EINTR { continue }
         if errno == EPIPE { throw OutputClosed() }
-        throw Failure("output", "cannot write the results: \(Process.systemError())")
+        throw Failure("output", "cannot write the results: \(Host.systemError())")
       }
       start += written
     }

@@ -7,7 +7,7 @@
 #endif
 
 /// This process.
-enum Process {
+enum Host {
   static func exit(_ code: Int32) -> Never {
     #if canImport(Glibc)
     Glibc.exit(code)

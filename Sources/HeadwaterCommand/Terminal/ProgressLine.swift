@@ -1,5 +1,5 @@
 /// A line on stderr that is overwritten as work goes on; silent where stderr is no terminal.
-struct Progress {
+struct ProgressLine {
   private let clock = ContinuousClock()
   private let isShown = Output.error.isTerminal
   private var shownAt: ContinuousClock.Instant?

@@ -1,0 +1,65 @@
+import Headwater
+import HeadwaterMemory
+import HeadwaterSQLite
+
+/// Where a mirror goes, as the command line names it.
+enum SinkURL: Sendable, Hashable {
+  case memory
+  /// The path as given.
+  case sqlite(String)
+
+  init(_ text: String) throws {
+    guard let colon = text.firstIndex(of: ":") else {
+      throw Failure(
+        "invalid", "'\(text)' is no URL of a sink: say sqlite:PATH or memory:")
+    }
+    let rest = String(text[text.index(after: colon)...])
+    switch text[..<colon] {
+    case "memory":
+      guard rest.isEmpty else {
+        throw Failure("invalid", "'\(text)': nothing follows “memory:”")
+      }
+      self = .memory
+    case "sqlite":
+      guard !rest.isEmpty else {
+        throw Failure("invalid", "'\(text)': a path follows “sqlite:”")
+      }
+      self = .sqlite(rest)
+    case "postgres", "postgresql":
+      throw Failure.notYet("mirrors in PostgreSQL; this version has sqlite:PATH and memory:")
+    case "documents":
+      throw Failure.notYet("mirrors in folders of documents; this version has sqlite:PATH and memory:")
+    default:
+      throw Failure(
+        "invalid", "'\(text)' is no URL of a sink that is known here: say sqlite:PATH or memory:")
+    }
+  }
+
+  /// The URL in full, as reports show it: the same from whatever folder it was given.
+  var text: String {
+    switch self {
+    case .memory: "memory:"
+    case .sqlite(let path): "sqlite:\(InputFile.absolutePath(path))"
+    }
+  }
+
+  func adapter() -> any Adapter {
+    switch self {
+    case .memory: MemoryAdapter()
+    case .sqlite(let path): SQLiteAdapter(path: path)
+    }
+  }
+
+  /// The mirror of a store into this sink.
+  ///
+  /// Its name is the one given, or the one that the sink knows, or the URL: a sink that was moved keeps its mirror.
+  func mirror(
+    of store: Store, name: String?, progress: (@Sendable (MirrorProgress) -> Void)? = nil
+  ) async throws -> Mirror {
+    let adapter = adapter()
+    let known = try await adapter.checkpoint()?.mirror
+    return Mirror(
+      name: name ?? known ?? text, sink: text, source: store.changes, adapter: adapter,
+      progress: progress)
+  }
+}
