@@ -90,7 +90,9 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(
       name: "HeadwaterRelationalTests",
-      dependencies: ["HeadwaterRelational", "HeadwaterSQLite", "HeadwaterStream", "HeadwaterModel"],
+      dependencies: [
+        "HeadwaterRelational", "HeadwaterSQLite", "HeadwaterStream", "HeadwaterModel",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "HeadwaterSQLiteTests",

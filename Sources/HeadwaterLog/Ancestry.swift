@@ -119,8 +119,9 @@ public struct Ancestry {
   }
 
   /// The positions, chain by chain, of everything that is concurrent with the operation at `place`.
-  public func concurrent(with place: Place) throws -> [(chain: Int64, positions: ClosedRange<Int64>)]
-  {
+  public func concurrent(with place: Place) throws -> [(
+    chain: Int64, positions: ClosedRange<Int64>
+  )] {
     var result: [(chain: Int64, positions: ClosedRange<Int64>)] = []
     let count = try storage.chainCount
     guard count > 1 else { return [] }
@@ -132,7 +133,8 @@ public struct Ancestry {
       var high = chain.length + 1
       while low < high {
         let middle = (low + high) / 2
-        if try reach(of: Place(chain: number, position: middle), in: place.chain) >= place.position {
+        if try reach(of: Place(chain: number, position: middle), in: place.chain) >= place.position
+        {
           high = middle
         } else {
           low = middle + 1

@@ -85,7 +85,9 @@ extension Operation {
     case (1, 9):
       kind = .ordinary(database: try reader.digest(), schema: try reader.digest())
       let parentCount = try reader.arrayHeader()
-      guard parentCount > 0 else { throw DecodingError("an operation without parents", offset: reader.offset) }
+      guard parentCount > 0 else {
+        throw DecodingError("an operation without parents", offset: reader.offset)
+      }
       guard parentCount <= Limits.parents else {
         throw DecodingError("more than \(Limits.parents) parents", offset: reader.offset)
       }
@@ -119,13 +121,17 @@ extension Operation {
   {
     let start = reader.offset
     let count = try reader.arrayHeader()
-    guard let kind = RowChange.Kind(rawValue: UInt8(truncatingIfNeeded: min(try reader.unsigned(), 255))),
+    guard
+      let kind = RowChange.Kind(
+        rawValue: UInt8(truncatingIfNeeded: min(try reader.unsigned(), 255))),
       count == (kind == .delete ? 3 : 4)
     else { throw DecodingError("an unknown kind of change", offset: start) }
     let collection = try reader.unsigned()
     guard collection < 1 << 16 else { throw DecodingError("an unknown collection", offset: start) }
     let key = reader.null() ? nil : try reader.key()
-    guard key != nil || kind == .create else { throw DecodingError("a change without a key", offset: start) }
+    guard key != nil || kind == .create else {
+      throw DecodingError("a change without a key", offset: start)
+    }
     var assignments: [Assignment] = []
     if kind != .delete {
       let assignmentCount = try reader.mapHeader()

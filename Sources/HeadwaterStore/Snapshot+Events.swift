@@ -62,7 +62,8 @@ extension Snapshot {
   {
     if let (cut, _) = try trimmed(), position < cut { return .trimmed }
     let statement = try db.cached(
-      "SELECT first, last, begins, digest, frontier, bytes FROM event WHERE first > ? ORDER BY first")
+      "SELECT first, last, begins, digest, frontier, bytes FROM event WHERE first > ? ORDER BY first"
+    )
     statement.bind(1, position)
     defer { statement.reset() }
     var result: [Transaction] = []
@@ -70,7 +71,9 @@ extension Snapshot {
     var changes: [Change] = []
     while try statement.step() {
       let (first, last, begins) = (statement.int(0), statement.int(1), statement.int(2))
-      if changes.isEmpty, begins == first, statement.isNull(3) || last - first + 1 > maximumTransaction {
+      if changes.isEmpty, begins == first,
+        statement.isNull(3) || last - first + 1 > maximumTransaction
+      {
         let end = try transactionEnd(from: first)
         if end - first + 1 > maximumTransaction {
           return result.isEmpty ? .oversized(changes: Int(end - first + 1)) : .transactions(result)

@@ -80,7 +80,9 @@ private final class PastRows {
     return result
   }
 
-  private func targets(_ storageKey: StorageKey, _ values: [Value?], _ policies: Set<Field.DeletePolicy>)
+  private func targets(
+    _ storageKey: StorageKey, _ values: [Value?], _ policies: Set<Field.DeletePolicy>
+  )
     -> [(slot: Int, storageKey: StorageKey)]
   {
     let shape = snapshot.layout.collections[storageKey.collection]
@@ -107,7 +109,8 @@ private final class PastRows {
         result = false
         break
       }
-      for target in targets(next, values, [.cascade, .void]) where seen.insert(target.storageKey).inserted {
+      for target in targets(next, values, [.cascade, .void])
+      where seen.insert(target.storageKey).inserted {
         queue.append(target.storageKey)
       }
     }

@@ -204,7 +204,8 @@ public final class Snapshot {
 
   public func status() throws -> Status {
     var equivocations: [(author: Digest, operation: Digest)] = []
-    let statement = try db.prepare("SELECT number, author FROM equivocation ORDER BY number LIMIT 100")
+    let statement = try db.prepare(
+      "SELECT number, author FROM equivocation ORDER BY number LIMIT 100")
     while try statement.step() {
       equivocations.append(
         (try log.author(number: statement.int(1)).principal, try log.record(statement.int(0)).id))
@@ -212,7 +213,8 @@ public final class Snapshot {
     let head = try head()
     return Status(
       operations: try db.integer("SELECT count(*) FROM operation") ?? 0,
-      voidOperations: try db.integer("SELECT count(*) FROM operation WHERE reason IS NOT NULL") ?? 0,
+      voidOperations: try db.integer("SELECT count(*) FROM operation WHERE reason IS NOT NULL")
+        ?? 0,
       authors: try db.integer("SELECT count(*) FROM author") ?? 0, heads: try frontier().count,
       height: try db.integer("SELECT max(height) FROM operation") ?? 0, position: head.position,
       firstPosition: try db.integer("SELECT min(first) FROM event") ?? head.position + 1,

@@ -89,7 +89,8 @@ public final class Store: Sendable {
         changes: draft.changes)
       let body = genesis.encode()
       guard body.count <= Limits.operationBytes, draft.count <= Limits.changes else {
-        throw StoreError(.invalid, "too many first rows for one operation: write the rest afterwards")
+        throw StoreError(
+          .invalid, "too many first rows for one operation: write the rest afterwards")
       }
       let id = suite.hash(body)
       return try initialise(
@@ -285,7 +286,9 @@ public final class Store: Sendable {
     }
   }
 
-  private func onWriter<R: Sendable>(_ body: @escaping @Sendable (Engine) throws -> R) async throws -> R {
+  private func onWriter<R: Sendable>(_ body: @escaping @Sendable (Engine) throws -> R) async throws
+    -> R
+  {
     guard let writer else {
       throw StoreError(.permission, "\(path) was opened for reading only")
     }
@@ -304,7 +307,9 @@ public final class Store: Sendable {
   // MARK: Reading
 
   /// Runs `body` on one consistent state of the store, beside all writes.
-  public func read<R: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> R) async throws -> R {
+  public func read<R: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> R) async throws
+    -> R
+  {
     try await readers.read { [layout, suite, path, database, replica] db in
       try StoreError.wrap(path: path) {
         try body(

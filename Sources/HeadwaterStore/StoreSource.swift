@@ -12,7 +12,8 @@ extension Store {
 public struct StoreSource: ChangeSource {
   let store: Store
 
-  private func read<R: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> R) async
+  private func read<R: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> R)
+    async
     throws(SourceError) -> R
   {
     do {

@@ -37,7 +37,8 @@ import Testing
       for b in places.indices {
         let expected = pasts[b].contains(a)
         #expect(
-          try ancestry.isAncestor(places[a], of: places[b]) == expected, "seed \(seed): \(a) < \(b)")
+          try ancestry.isAncestor(places[a], of: places[b]) == expected, "seed \(seed): \(a) < \(b)"
+        )
       }
       var concurrent: Set<Place> = []
       for (chain, positions) in try ancestry.concurrent(with: places[a]) {

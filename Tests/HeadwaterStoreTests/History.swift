@@ -121,16 +121,24 @@ struct HistoryMaker {
           assignments.append(set("twin", known(1, past).map { .reference($0) }))
           assignments.append(set("mayor", known(2, past).map { .reference($0) }))
         }
-        if number % 4 == 0 { assignments.append(set("parent", known(1, past).map { .reference($0) })) }
+        if number % 4 == 0 {
+          assignments.append(set("parent", known(1, past).map { .reference($0) }))
+        }
       default:
         if kind != .create {
           guard let some = known(2, past) else { continue }
           key = some
         }
         if kind == .create || flip { assignments.append(set("name", .text("p\(number)"))) }
-        if number % 2 == 0 { assignments.append(set("home", known(1, past).map { .reference($0) })) }
-        if number % 3 == 0 { assignments.append(set("boss", known(2, past).map { .reference($0) })) }
-        if number % 5 == 0, kind == .update { assignments.append(set("note", .json(.array([.int(number)])))) }
+        if number % 2 == 0 {
+          assignments.append(set("home", known(1, past).map { .reference($0) }))
+        }
+        if number % 3 == 0 {
+          assignments.append(set("boss", known(2, past).map { .reference($0) }))
+        }
+        if number % 5 == 0, kind == .update {
+          assignments.append(set("note", .json(.array([.int(number)]))))
+        }
       }
       if kind == .delete { assignments = [] }
       if kind == .update, assignments.isEmpty { continue }

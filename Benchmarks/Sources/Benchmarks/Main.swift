@@ -29,7 +29,9 @@ import SQLiteDriver
         try await group.waitForAll()
       }
     }
-    print("import \(count) rows: \(Int(Double(count) / cost.wall)) rows/s, \(cost.cpu / Double(count) * 1e6) µs CPU a row, peak \(peakMegabytes()) MB, file \(size(of: scratch.file("store")) >> 20) MB")
+    print(
+      "import \(count) rows: \(Int(Double(count) / cost.wall)) rows/s, \(cost.cpu / Double(count) * 1e6) µs CPU a row, peak \(peakMegabytes()) MB, file \(size(of: scratch.file("store")) >> 20) MB"
+    )
     let singles = 20_000
     let single = try await Cost.of {
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -49,6 +51,8 @@ import SQLiteDriver
         try await group.waitForAll()
       }
     }
-    print("single-row operations: \(Int(Double(singles) / single.wall)) op/s, \(single.cpu / Double(singles) * 1e6) µs CPU an operation")
+    print(
+      "single-row operations: \(Int(Double(singles) / single.wall)) op/s, \(single.cpu / Double(singles) * 1e6) µs CPU an operation"
+    )
   }
 }

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #else
-  import Darwin
+import Darwin
 #endif
 
 /// Wall and CPU time of a piece of work, in seconds.
@@ -26,14 +26,14 @@ struct Cost {
 func peakMegabytes() -> Int {
   var usage = rusage()
   #if os(Linux)
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
   #else
-    getrusage(RUSAGE_SELF, &usage)
+  getrusage(RUSAGE_SELF, &usage)
   #endif
   #if os(Linux)
-    return usage.ru_maxrss / 1024
+  return usage.ru_maxrss / 1024
   #else
-    return usage.ru_maxrss / 1_048_576
+  return usage.ru_maxrss / 1_048_576
   #endif
 }
 

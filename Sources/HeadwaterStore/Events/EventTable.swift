@@ -35,7 +35,9 @@ final class EventTable {
     if try statement.step(), let digest = Digest(bytes: statement.bytes(1)) {
       last = statement.int(0)
       self.digest = digest
-    } else if let base = try StoreFile.meta(db, "trimmed"), let digest = Digest(bytes: base.dropFirst(8)) {
+    } else if let base = try StoreFile.meta(db, "trimmed"),
+      let digest = Digest(bytes: base.dropFirst(8))
+    {
       last = base[..<8].reduce(0) { $0 << 8 | Int64($1) }
       self.digest = digest
     } else {
@@ -67,7 +69,8 @@ final class EventTable {
       let bytes = chunk.bytes
       digest = suite.hash(digest.bytes + bytes)
       let statement = try db.cached(
-        "INSERT INTO event (first, last, begins, digest, frontier, bytes) VALUES (?, ?, ?, ?, ?, ?)")
+        "INSERT INTO event (first, last, begins, digest, frontier, bytes) VALUES (?, ?, ?, ?, ?, ?)"
+      )
       last = first + Int64(index - start) - 1
       statement.bind(1, first)
       statement.bind(2, last)
@@ -149,10 +152,13 @@ final class EventTable {
       var changes: [Change] = []
       changes.reserveCapacity(Int(min(max(0, last - first + 1), 1 << 20)))
       while !reader.isAtEnd {
-        guard try reader.arrayHeader() == 4 else { throw DecodingError("not an event", offset: reader.offset) }
+        guard try reader.arrayHeader() == 4 else {
+          throw DecodingError("not an event", offset: reader.offset)
+        }
         let collection = Int(truncatingIfNeeded: try reader.unsigned())
         let reason = Int(truncatingIfNeeded: try reader.unsigned())
-        guard layout.collections.indices.contains(collection), causes.indices.contains(reason) else {
+        guard layout.collections.indices.contains(collection), causes.indices.contains(reason)
+        else {
           throw DecodingError("not an event of this schema", offset: reader.offset)
         }
         let shape = layout.collections[collection]
@@ -172,7 +178,9 @@ final class EventTable {
             before = try slots(&reader, shape.slots.count)
           }
         }
-        guard let some = after ?? before else { throw DecodingError("an empty event", offset: reader.offset) }
+        guard let some = after ?? before else {
+          throw DecodingError("an empty event", offset: reader.offset)
+        }
         changes.append(
           Change(
             collection: collection, key: shape.key(some), before: before.map(shape.row),
@@ -183,7 +191,8 @@ final class EventTable {
         frontier: frontier.map(Digest.list) ?? operations, changes: changes)
     } catch let error as DecodingError {
       throw StoreError(
-        .damaged, "the events from position \(first) are damaged (\(error)): restore the store from a backup")
+        .damaged,
+        "the events from position \(first) are damaged (\(error)): restore the store from a backup")
     }
   }
 

@@ -16,7 +16,8 @@ struct Retention {
     }
     bound = max(bound, last - maximum)
     let statement = try db.prepare(
-      "SELECT last, digest FROM event WHERE last <= ? AND digest IS NOT NULL ORDER BY first DESC LIMIT 1")
+      "SELECT last, digest FROM event WHERE last <= ? AND digest IS NOT NULL ORDER BY first DESC LIMIT 1"
+    )
     statement.bind(1, bound)
     guard bound > 0, try statement.step() else { return 0 }
     let position = statement.int(0)

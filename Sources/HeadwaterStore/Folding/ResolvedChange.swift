@@ -31,7 +31,8 @@ enum ChangeResolver {
     result.reserveCapacity(operation.changes.count)
     for (index, change) in operation.changes.enumerated() {
       let key =
-        change.key.map { resolve($0, id, isGenerated(change.collection), suite) } ?? generatedKey(id, index, suite: suite)
+        change.key.map { resolve($0, id, isGenerated(change.collection), suite) }
+        ?? generatedKey(id, index, suite: suite)
       var assignments = change.assignments
       for position in assignments.indices {
         if case .set(.created(let target)?) = assignments[position].change {

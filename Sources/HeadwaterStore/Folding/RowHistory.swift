@@ -79,7 +79,8 @@ struct RowHistory {
     let included = try entries.filter { try isIncluded($0.record) }
     let live = try liveCreates(of: included, isAncestor: isAncestor)
     var result = FoldedRow(
-      values: Array(repeating: nil, count: slotCount), stamps: Array(repeating: 0, count: slotCount))
+      values: Array(repeating: nil, count: slotCount), stamps: Array(repeating: 0, count: slotCount)
+    )
     guard let creator = live.last else { return result }
     result.creates = live.map(\.number)
     for entry in included where entry.record.isValid {

@@ -112,7 +112,8 @@ struct Visibility {
     guard !layout.collections[row.collection].references.isEmpty else { return }
     var masked: [Int] = []
     if row.isLive {
-      for reference in layout.collections[row.collection].references where reference.policy == .null {
+      for reference in layout.collections[row.collection].references where reference.policy == .null
+      {
         guard case .reference(let key)? = row.values[reference.slot] else { continue }
         if try !(rows.row(StorageKey(reference.target, key))?.isVisible ?? false) {
           masked.append(reference.slot)

@@ -97,7 +97,9 @@ public struct ReferenceModel {
       for parent in nodes[node].operation.parents {
         guard let index = position[parent] else { continue }
         if index == a { return true }
-        if nodes[index].height > nodes[a].height, seen.insert(index).inserted { stack.append(index) }
+        if nodes[index].height > nodes[a].height, seen.insert(index).inserted {
+          stack.append(index)
+        }
       }
     }
     return false
@@ -110,7 +112,10 @@ public struct ReferenceModel {
   // MARK: Names
 
   private func generated(_ node: Int, _ index: Int) -> Value {
-    let suffix = [UInt8(index >> 24 & 255), UInt8(index >> 16 & 255), UInt8(index >> 8 & 255), UInt8(index & 255)]
+    let suffix = [
+      UInt8(index >> 24 & 255), UInt8(index >> 16 & 255), UInt8(index >> 8 & 255),
+      UInt8(index & 255),
+    ]
     return .uuid(UUIDBytes(bytes: hasher.hash(nodes[node].id.bytes + suffix).bytes[..<16])!)
   }
 
@@ -230,7 +235,9 @@ public struct ReferenceModel {
   )] {
     schema.collections[name.collection].layout.slots.compactMap { slot in
       guard case .reference(let key)? = values[slot.index],
-        let target = slot.field.type.referencedCollection.flatMap({ schema.collectionIndex(named: $0) })
+        let target = slot.field.type.referencedCollection.flatMap({
+          schema.collectionIndex(named: $0)
+        })
       else { return nil }
       return (slot.index, RowName(collection: target, key: key), slot.field.onDelete ?? .cascade)
     }

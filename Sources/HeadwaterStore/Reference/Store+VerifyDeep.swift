@@ -46,7 +46,9 @@ private final class DeepVerifier {
       }
       let signed = try snapshot.log.signed(number)
       let operation = try snapshot.log.operation(number)
-      if snapshot.suite.hash(signed.body) != id { differ("operation \(id.hex) does not have its hash") }
+      if snapshot.suite.hash(signed.body) != id {
+        differ("operation \(id.hex) does not have its hash")
+      }
       if snapshot.suite.principal(of: signed.publicKey) != operation.author
         || !snapshot.suite.verify(signed.signature, of: id, by: signed.publicKey)
       {
@@ -109,7 +111,9 @@ private final class DeepVerifier {
     {
       for change in transactions.flatMap(\.changes) {
         let name = ReferenceModel.RowName(collection: change.collection, key: change.key)
-        if folded[name] != change.before { differ("an event's row before is not the row that was there") }
+        if folded[name] != change.before {
+          differ("an event's row before is not the row that was there")
+        }
         folded[name] = change.after
       }
       position = last.head.position

@@ -181,7 +181,8 @@ final class OperationTable {
       return try Operation.decode(try body(number))
     } catch let error as DecodingError {
       throw StoreError(
-        .damaged, "operation \(number) is damaged in the store (\(error)): restore it from a backup")
+        .damaged, "operation \(number) is damaged in the store (\(error)): restore it from a backup"
+      )
     }
   }
 
@@ -223,7 +224,9 @@ final class OperationTable {
 
   private func readAuthor(_ statement: Statement) throws -> AuthorRecord? {
     defer { statement.reset() }
-    guard try statement.step(), let principal = Digest(bytes: statement.bytes(1)) else { return nil }
+    guard try statement.step(), let principal = Digest(bytes: statement.bytes(1)) else {
+      return nil
+    }
     let author = AuthorRecord(
       number: statement.int(0), principal: principal,
       suite: UInt8(truncatingIfNeeded: statement.int(2)), publicKey: statement.bytes(3),
@@ -335,7 +338,8 @@ final class OperationTable {
       let last = try self.record(highest)
       if last.id != previous {
         // Something of the author's is neither in this operation's past nor after it.
-        let fork = try db.cached("INSERT OR IGNORE INTO equivocation (number, author) VALUES (?, ?)")
+        let fork = try db.cached(
+          "INSERT OR IGNORE INTO equivocation (number, author) VALUES (?, ?)")
         fork.bind(1, record.number)
         fork.bind(2, author.number)
         try fork.run()

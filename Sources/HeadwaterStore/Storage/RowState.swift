@@ -98,7 +98,8 @@ final class RowTable {
     statement.bind(1, number)
     defer { statement.reset() }
     guard try statement.step() else {
-      throw StoreError(.damaged, "row \(number) is missing from the store: restore it from a backup")
+      throw StoreError(
+        .damaged, "row \(number) is missing from the store: restore it from a backup")
     }
     return try keep(read(statement))
   }
@@ -132,7 +133,9 @@ final class RowTable {
   }
 
   /// Visible rows in storage order after a key, for snapshots and listings.
-  func visible(after storageKey: StorageKey?, upTo end: StorageKey?, limit: Int) throws -> [RowState] {
+  func visible(after storageKey: StorageKey?, upTo end: StorageKey?, limit: Int) throws
+    -> [RowState]
+  {
     var sql = "SELECT \(RowTable.columns) FROM row WHERE key > ? AND flags & 2"
     if end != nil { sql += " AND key < ?" }
     let statement = try db.cached(sql + " ORDER BY key LIMIT \(limit)")

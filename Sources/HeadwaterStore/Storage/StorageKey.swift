@@ -19,7 +19,9 @@ struct StorageKey: Sendable, Hashable {
   var collection: Int { Int(bytes[0]) << 8 | Int(bytes[1]) }
 
   /// The key, decoded.
-  func key() throws(HeadwaterModel.DecodingError) -> Key { try KeyEncoding.decode(Array(bytes[2...])) }
+  func key() throws(HeadwaterModel.DecodingError) -> Key {
+    try KeyEncoding.decode(Array(bytes[2...]))
+  }
 
   /// The bounds between which all rows of a collection lie.
   static func bounds(_ collection: Int) -> (start: StorageKey, end: StorageKey) {

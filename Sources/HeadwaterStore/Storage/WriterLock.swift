@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #else
-  import Darwin
+import Darwin
 #endif
 
 /// Keeps a second process, or a second `Store`, from opening a store for writing.
@@ -22,7 +22,8 @@ final class WriterLock: Sendable {
         let reason = String(cString: strerror(errno))
         throw StoreError(
           errno == ENOSPC ? .full : .permission,
-          "cannot open \(path) to lock the store for writing: \(reason); check the folder's permissions")
+          "cannot open \(path) to lock the store for writing: \(reason); check the folder's permissions"
+        )
       }
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let holder = WriterLock.holder(descriptor)
@@ -49,7 +50,8 @@ final class WriterLock: Sendable {
   private static func holder(_ descriptor: Int32) -> String {
     var buffer = [UInt8](repeating: 0, count: 24)
     let count = pread(descriptor, &buffer, buffer.count, 0)
-    guard count > 0, let pid = Int(String(decoding: buffer[..<count].prefix { $0 != 10 }, as: UTF8.self))
+    guard count > 0,
+      let pid = Int(String(decoding: buffer[..<count].prefix { $0 != 10 }, as: UTF8.self))
     else { return "" }
     return " (process \(pid))"
   }

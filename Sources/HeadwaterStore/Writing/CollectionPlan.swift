@@ -77,7 +77,10 @@ final class CollectionPlan: Sendable {
     }
     readonlySlots = layout.slots.map(\.isReadonly)
     keySlots = collection.keyFields.map { layout.fieldSlots[$0].lowerBound }
-    isFlat = layout.fieldSlots.enumerated().allSatisfy { $0.offset == $0.element.lowerBound && $0.element.count == 1 }
+    isFlat =
+      layout.fieldSlots.enumerated().allSatisfy {
+        $0.offset == $0.element.lowerBound && $0.element.count == 1
+      }
       && !collection.fields.contains { if case .record = $0.type.wrapped { true } else { false } }
     references = layout.slots.compactMap { slot in
       guard let name = slot.field.type.referencedCollection,
@@ -107,7 +110,8 @@ final class CollectionPlan: Sendable {
     }
   }
 
-  private static func name(_ slot: Slot, in collection: CollectionType, _ schema: Schema) -> String {
+  private static func name(_ slot: Slot, in collection: CollectionType, _ schema: Schema) -> String
+  {
     var fields = collection.fields
     var names: [String] = []
     for index in slot.path {

@@ -93,12 +93,16 @@ public final class Draft {
   ///
   /// Creating a row that is live assigns the fields that are named; so does every create of one key.
   @discardableResult
-  public func create(_ collection: String, _ fields: [(String, Value?)]) throws(StoreError) -> Created {
+  public func create(_ collection: String, _ fields: [(String, Value?)]) throws(StoreError)
+    -> Created
+  {
     let index = try self.collection(collection)
     let shape = layout.collections[index]
     var assigned: [Value??] = Array(repeating: nil, count: shape.slots.count)
     for (name, value) in fields {
-      for (slot, value) in try slots(named: name, value: value, of: shape) { assigned[slot] = .some(value) }
+      for (slot, value) in try slots(named: name, value: value, of: shape) {
+        assigned[slot] = .some(value)
+      }
     }
     return try create(index, shape, assigned)
   }
@@ -115,7 +119,8 @@ public final class Draft {
     guard row.values.count == shape.collection.fields.count else {
       throw StoreError(
         .invalid,
-        "a row of \(shape.collection.name) has \(shape.collection.fields.count) values, not \(row.values.count)")
+        "a row of \(shape.collection.name) has \(shape.collection.fields.count) values, not \(row.values.count)"
+      )
     }
     if shape.isPlain, shape.isFlat { return try createPlain(index, shape, row) }
     var assigned: [Value??] = Array(repeating: nil, count: shape.slots.count)
@@ -166,7 +171,9 @@ public final class Draft {
       key = Key(values)
     } else if assigned[shape.keySlots[0]] != nil {
       throw StoreError(
-        .invalid, "the key of \(shape.collection.name) is generated: leave out \(shape.slots[shape.keySlots[0]].name)")
+        .invalid,
+        "the key of \(shape.collection.name) is generated: leave out \(shape.slots[shape.keySlots[0]].name)"
+      )
     }
     for slot in shape.keySlots { assigned[slot] = nil }
     // What belongs together is carried together, the rest of it with its defaults.
@@ -191,7 +198,9 @@ public final class Draft {
   }
 
   /// Assigns fields of a live row. A name may be a path into a record: `address.street`.
-  public func update(_ collection: String, key: Key, set fields: [(String, Value?)]) throws(StoreError) {
+  public func update(_ collection: String, key: Key, set fields: [(String, Value?)])
+    throws(StoreError)
+  {
     let index = try self.collection(collection)
     let shape = layout.collections[index]
     guard let current = try values(index, key) else { throw notLive("update", shape) }

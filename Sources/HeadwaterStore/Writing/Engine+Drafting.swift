@@ -35,7 +35,9 @@ extension Engine {
     guard draft.count > 0 else { throw StoreError(.invalid, "an operation without changes") }
     guard signer.suiteIdentifier == suite.identifier else {
       throw StoreError(
-        .invalid, "the key is of suite \(signer.suiteIdentifier), and the database of suite \(suite.identifier)")
+        .invalid,
+        "the key is of suite \(signer.suiteIdentifier), and the database of suite \(suite.identifier)"
+      )
     }
     let author = try log.author(signer.principal)
     let previous = try author.flatMap {
@@ -92,7 +94,9 @@ extension Engine {
       guard let number = try log.number(of: id) else {
         throw StoreError(.invalid, "the store has no operation \(id.hex)")
       }
-      if !records.contains(where: { $0.number == number }) { records.append(try log.record(number)) }
+      if !records.contains(where: { $0.number == number }) {
+        records.append(try log.record(number))
+      }
     }
     guard !records.isEmpty else { throw StoreError(.invalid, "a frontier of no operations") }
     return try records.filter { record in

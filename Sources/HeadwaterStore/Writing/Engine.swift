@@ -214,7 +214,8 @@ final class Engine {
   }
 
   /// Folds one change of a valid operation into a row; false where the row must be folded from its history.
-  private func fold(_ change: ResolvedChange, into row: RowState, _ arrival: Arrival) throws -> Bool {
+  private func fold(_ change: ResolvedChange, into row: RowState, _ arrival: Arrival) throws -> Bool
+  {
     let number = arrival.record.number
     let collection = layout.collections[change.collection]
     switch change.kind {

@@ -35,7 +35,9 @@ struct Receiver {
       }
     }
     // What waits for something rejected is rejected, however far down.
-    var refused = operations.indices.filter { if case .rejected = answers[$0]! { true } else { false } }
+    var refused = operations.indices.filter {
+      if case .rejected = answers[$0]! { true } else { false }
+    }
     while let index = refused.popLast() {
       for child in waiting.removeValue(forKey: ids[index]) ?? [] {
         guard case .waiting? = answers[child] else { continue }

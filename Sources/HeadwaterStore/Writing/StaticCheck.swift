@@ -51,7 +51,8 @@ struct StaticCheck {
         return problem
       }
       if case .set(.created(let target)?) = assignment.change,
-        let problem = createdProblem(target, collection.slots[assignment.slot].field, operation, index)
+        let problem = createdProblem(
+          target, collection.slots[assignment.slot].field, operation, index)
       {
         return problem
       }
@@ -73,7 +74,9 @@ struct StaticCheck {
       return "its key does not have the fields that the schema names"
     }
     // An update or delete may name a row with a generated key that this operation creates.
-    if kind != .create, collection.collection.hasGeneratedKey, case .created(let target) = key.values[0] {
+    if kind != .create, collection.collection.hasGeneratedKey,
+      case .created(let target) = key.values[0]
+    {
       guard target < index, operation.changes[target].kind == .create,
         layout.collections[operation.changes[target].collection].collection.name
           == collection.collection.name
@@ -119,7 +122,9 @@ struct StaticCheck {
     }
     // Inside an optional record that is absent everything is absent.
     if case .set(nil) = assignment.change, !slot.presences.isEmpty { return nil }
-    if case .set(.created?) = assignment.change, slot.field.type.referencedCollection != nil { return nil }
+    if case .set(.created?) = assignment.change, slot.field.type.referencedCollection != nil {
+      return nil
+    }
     if let problem = dataType.problem(
       with: assignment.change, for: slot.field, in: layout.schema)
     {
@@ -181,7 +186,9 @@ struct StaticCheck {
     guard change.kind == .create else { return nil }
     var next = change.assignments.startIndex
     for required in collection.requiredSlots {
-      while next < change.assignments.endIndex, change.assignments[next].slot < required { next += 1 }
+      while next < change.assignments.endIndex, change.assignments[next].slot < required {
+        next += 1
+      }
       guard next < change.assignments.endIndex, change.assignments[next].slot == required else {
         return "\(collection.slots[required].name): it is required"
       }

@@ -73,7 +73,8 @@ final class Writer: @unchecked Sendable {
   }
 
   /// Runs `body` between commits, on the queue: reads of a store in memory.
-  func between<R: Sendable>(_ body: @escaping @Sendable (Connection) throws -> R) async throws -> R {
+  func between<R: Sendable>(_ body: @escaping @Sendable (Connection) throws -> R) async throws -> R
+  {
     try await withCheckedThrowingContinuation { continuation in
       queue.async { continuation.resume(with: Result { try body(self.db) }) }
     }
@@ -110,7 +111,9 @@ final class Writer: @unchecked Sendable {
               } catch let error where !Writer.isFatal(error) {
                 outcomes[outcomes.count - 1].error = error
               }
-              if DispatchTime.now().uptimeNanoseconds - start > Writer.nanosecondsPerCommit { break }
+              if DispatchTime.now().uptimeNanoseconds - start > Writer.nanosecondsPerCommit {
+                break
+              }
             }
             try engine.flush()
           }
