@@ -44,9 +44,21 @@ extension ContractSink {
         "The adapter is no RowInventory: implement ContractSink.rows(of:in:) for it.")
     }
     var rows: [Row] = []
+    var last: Key?
     while true {
-      let after = rows.last.flatMap { schema.collections[collection].key(of: $0) }
-      let page = try await inventory.rows(of: collection, in: schema, after: after, limit: 1_000)
+      try Task.checkCancellation()
+      let page = try await inventory.rows(of: collection, in: schema, after: last, limit: 1_000)
+      for row in page {
+        guard let key = schema.collections[collection].key(of: row) else {
+          throw ContractViolation("rows(of:in:after:limit:) lists a row without its key: \(row)")
+        }
+        if let last, key <= last {
+          throw ContractViolation(
+            "rows(of:in:after:limit:) should list keys in ascending order, and lists "
+              + "\(key.values) after \(last.values)")
+        }
+        last = key
+      }
       rows += page
       if page.count < 1_000 { return rows }
     }

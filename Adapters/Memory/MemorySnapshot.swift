@@ -102,13 +102,9 @@ public struct MemoryTable: Sendable {
 
 /// Values of one field between two bounds, each included, excluded, or open.
 public struct MemoryRange: Sendable, Hashable {
-  private let low: (Value, Bool)?
-  private let high: (Value, Bool)?
-
-  private init(low: (Value, Bool)?, high: (Value, Bool)?) {
-    self.low = low
-    self.high = high
-  }
+  /// The value, and whether it is in the range itself.
+  fileprivate let low: (Value, Bool)?
+  fileprivate let high: (Value, Bool)?
 
   public static let all = MemoryRange(low: nil, high: nil)
   /// Exactly this value.

@@ -146,14 +146,8 @@ struct Verifier: Sendable {
     guard page.head.schema == checkpoint.schema else { throw Moved() }
     try await extend(&overlay, to: page.head)
 
-    let found = try rows.map { row in
-      guard let key = schema.collections[collection].key(of: row) else {
-        throw MirrorError(
-          .adapter,
-          "The adapter lists a row of \(schema.collections[collection].name) without a key.")
-      }
-      return (key: key, order: KeyEncoding.encode(key), row: row)
-    }
+    let start = sinkAfter.map(KeyEncoding.encode)
+    let found = try keyed(rows, after: start, schema.collections[collection])
     let mine = page.rows.filter { $0.collection == collection }
     let sinkEnd = rows.count < limit ? nil : found.last
     // A page that reaches the next collection holds the rest of this one.
@@ -166,7 +160,6 @@ struct Verifier: Sendable {
     }
 
     var result = Page(expected: [], found: [], last: end?.key, end: mine.last?.key)
-    let start = sinkAfter.map(KeyEncoding.encode)
     func isWithin(_ order: [UInt8]) -> Bool {
       if let end, end.order.lexicographicallyPrecedes(order) { return false }
       if let start { return start.lexicographicallyPrecedes(order) }
@@ -186,6 +179,28 @@ struct Verifier: Sendable {
       if let row = old.row, isWithin(order) { result.expected.append((old.key, order, row)) }
     }
     result.expected.sort { $0.order.lexicographicallyPrecedes($1.order) }
+    return result
+  }
+
+  /// The sink's rows with their keys, which ascend: otherwise pages would never come to an end.
+  private func keyed(_ rows: [Row], after start: [UInt8]?, _ collection: CollectionType) throws
+    -> [(key: Key, order: [UInt8], row: Row)]
+  {
+    var result: [(key: Key, order: [UInt8], row: Row)] = []
+    result.reserveCapacity(rows.count)
+    var last = start
+    for row in rows {
+      guard let key = collection.key(of: row) else {
+        throw MirrorError(.adapter, "The adapter lists a row of \(collection.name) without a key.")
+      }
+      let order = KeyEncoding.encode(key)
+      guard last?.lexicographicallyPrecedes(order) ?? true else {
+        throw MirrorError(
+          .adapter, "The adapter lists the rows of \(collection.name) out of the order of their keys.")
+      }
+      result.append((key, order, row))
+      last = order
+    }
     return result
   }
 

@@ -19,6 +19,7 @@ extension AdapterContract {
               of: collection, in: schema, after: after, limit: limit)
             found += page
             try run.expect(page.count <= limit, "at most \(limit) rows, not \(page.count)")
+            try run.expect(found.count <= rows.count, "no more than \(rows.count) rows in all")
             if page.count < limit { break }
           }
           try run.expect(found == rows, "the same rows in pages of \(limit)")
