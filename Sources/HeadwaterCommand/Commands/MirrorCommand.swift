@@ -47,21 +47,18 @@ struct MirrorCommand: AsyncParsableCommand {
       throw Failure("invalid", "one sink is named twice")
     }
     let store = try Headwater.open(store, forWriting: false)
-    let halted = Atomic(false)
-    let run: @Sendable () async throws -> Void = { [sinks] in
-      try await withThrowingTaskGroup { group in
-        for sink in sinks {
-          group.addTask {
-            if try await !mirror(store, into: sink, isAlone: sinks.count == 1) {
-              halted.store(true, ordering: .relaxed)
-            }
-          }
+    let jobs = sinks
+    let run: @Sendable () async throws -> Void = {
+      // One that halts stops no other: each says itself what went wrong.
+      let halted = try await withThrowingTaskGroup(of: Bool.self) { group in
+        for sink in jobs {
+          group.addTask { try await self.mirror(store, into: sink, isAlone: jobs.count == 1) }
         }
-        try await group.waitForAll()
+        return try await group.reduce(0) { $0 + ($1 ? 0 : 1) }
       }
+      if halted > 0 { throw ExitCode.badInput }
     }
     if follow { try await Signals.untilInterrupted(run) } else { try await run() }
-    if halted.load(ordering: .relaxed) { throw ExitCode.badInput }
   }
 
   /// Runs one mirror; false if it halted, which is reported.
