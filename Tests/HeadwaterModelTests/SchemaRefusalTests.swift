@@ -274,6 +274,20 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     #expect(schema.collections[0].layout.failedCheck { _ in nil } == nil)
   }
 
+  /// Quadratic time would show here as minutes.
+  @Test(
+    .timeLimit(.minutes(1)),
+    arguments: [
+      "x\n" + String(repeating: "/// a\n", count: 100_000) + "x",
+      String(repeating: "///\n", count: 200_000), String(repeating: "`", count: 500_000),
+      String(repeating: "collection { ", count: 60_000),
+      "collection C { a: Int @check(" + String(repeating: "not ", count: 200_000),
+      "collection C {\n" + String(repeating: "a: Zxcvb\n", count: 90_000) + "}",
+    ])
+  func longTextsTakeNoLongTime(_ text: String) {
+    _ = try? Schema.parse("schema S\n" + text)
+  }
+
   @Test func allErrorsAtOnceInTheOrderOfTheText() throws {
     let text = """
       schema S

@@ -165,7 +165,8 @@ extension SchemaChecker {
       guard requireBool(type, inner.position, "not") else { return nil }
       return (.not(expression), .bool)
     case .negate(let inner):
-      let result = typed(inner, scope, expected: anchor(inner, scope) ?? expected)
+      let side = expected?.isNumber == true ? expected : anchor(inner, scope)
+      let result = typed(inner, scope, expected: side)
       guard let (expression, type) = result else { return nil }
       guard type.isNumber else {
         sink.report(syntax.position, "'-' is for numbers, not for \(type.spelled)")
@@ -281,11 +282,16 @@ extension SchemaChecker {
   ) -> (Expression, ScalarType)? {
     let isLogic = symbol == .and || symbol == .or
     let isArithmetic = symbol == .add || symbol == .subtract || symbol == .multiply
-    let a = anchor(left, scope)
-    let b = anchor(right, scope)
-    let fallback: ScalarType? = isLogic ? .bool : isArithmetic ? expected : nil
-    let first = typed(left, scope, expected: isLogic ? .bool : a ?? b ?? fallback)
-    let second = typed(right, scope, expected: isLogic ? .bool : b ?? a ?? fallback)
+    var (sideX, sideY) = (expected, expected)
+    if isLogic {
+      (sideX, sideY) = (.bool, .bool)
+    } else if !isArithmetic || expected?.isNumber != true {
+      // One type for all literals of a sum: found at its top, so that no part is looked at twice.
+      let (a, b) = (anchor(left, scope), anchor(right, scope))
+      (sideX, sideY) = (a ?? b, b ?? a)
+    }
+    let first = typed(left, scope, expected: sideX)
+    let second = typed(right, scope, expected: sideY)
     guard let (x, typeX) = first, let (y, typeY) = second else { return nil }
     if isLogic {
       let fits = [

@@ -111,12 +111,16 @@ extension SchemaChecker {
     }
   }
 
+  private var typeNames: [String] {
+    SchemaWords.types.dropLast() + declared.values.map(\.name).sorted()
+  }
+
   private func declaredType(_ syntax: TypeSyntax) -> FieldType? {
     let name = syntax.name
     guard let found = lookUp(name.text) else {
-      let known = SchemaWords.types.dropLast() + declared.values.map(\.name).sorted()
       sink.report(
-        name.position, "there is no type '\(name.text)'", help: suggestion(name.text, in: known))
+        name.position, "there is no type '\(name.text)'", help: suggestion(name.text, in: typeNames)
+      )
       return nil
     }
     guard plain(syntax) else { return nil }

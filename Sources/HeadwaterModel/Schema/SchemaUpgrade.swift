@@ -13,6 +13,7 @@ public struct SchemaUpgrade: Sendable, Hashable {
   public let name: String
   /// The hash of the schema that the steps start from.
   public let from: Digest
+  /// In the order of the text, which is that in which they are performed.
   public let steps: [UpgradeStep]
   let syntax: UpgradeSyntax
 
@@ -71,6 +72,7 @@ public struct SchemaUpgrade: Sendable, Hashable {
 
 /// One step of an upgrade: what it is about, by name.
 public struct UpgradeStep: Sendable, Hashable {
+  /// What a step does, and to what.
   public enum Action: Sendable, Hashable {
     case renameField(owner: String, field: String, to: String)
     case renameType(DeclarationKind, String, to: String)
@@ -92,7 +94,9 @@ public struct UpgradeStep: Sendable, Hashable {
     case order(of: String?)
   }
 
+  /// What the step does, and to what.
   public let action: Action
+  /// Where the step begins.
   public let position: SchemaPosition
   /// The canonical spelling; of a step with a body, its head.
   public let text: String
