@@ -38,6 +38,7 @@ public struct SlotCheck: Sendable, Hashable {
 /// depth; an optional record has one more in front, its presence. Slots are in the order of the fields, so those
 /// of one field stand together.
 public struct CollectionLayout: Sendable, Hashable {
+  /// In the order of the fields; a slot's index is its place here.
   public let slots: [Slot]
   /// For each field of the collection its slots.
   public let fieldSlots: [Range<Int>]

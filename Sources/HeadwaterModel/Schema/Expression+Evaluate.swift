@@ -24,7 +24,8 @@ extension Expression {
       if case .value(.bool(let value)) = result { return .value(.bool(!value)) }
       return result
     case .negate(let inner):
-      guard case .value(let value) = inner.evaluate(lookup) else { return inner.evaluate(lookup) }
+      let result = inner.evaluate(lookup)
+      guard case .value(let value) = result else { return result }
       return Expression.arithmetic(.subtract, .int(0), value)
     case .length(let inner):
       switch inner.evaluate(lookup) {

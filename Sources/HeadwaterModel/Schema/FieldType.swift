@@ -34,6 +34,7 @@ public indirect enum FieldType: Sendable, Hashable {
     return self
   }
 
+  /// Whether the type is written with `?`.
   public var isOptional: Bool {
     if case .optional = self { return true }
     return false

@@ -2,12 +2,17 @@
 ///
 /// Comes from `Schema.parse` only, so whoever holds one need not check it again.
 public struct Schema: Sendable, Hashable {
+  /// As the header gives it.
   public let name: String
+  /// The doc comment, its lines joined by line feeds; nil where there is none.
   public let documentation: String?
   /// `allow everything`: no rules, everybody may do everything.
   public let allowsEverything: Bool
+  /// In the order of the text.
   public let enums: [EnumType]
+  /// In the order of the text.
   public let records: [RecordType]
+  /// In the order of the text; everything that is stored names a collection by its index here.
   public let collections: [CollectionType]
   /// The alternatives under which an operation may upgrade the schema.
   public let upgradeRules: [Condition?]
@@ -36,41 +41,57 @@ public struct Schema: Sendable, Hashable {
 
   /// The index in `collections` of the collection called `name`.
   public func collectionIndex(named name: String) -> Int? { collectionIndex[name] }
+  /// The collection called `name`; nil where there is none.
   public func collection(named name: String) -> CollectionType? {
     collectionIndex[name].map { collections[$0] }
   }
+  /// The record called `name`; nil where there is none.
   public func record(named name: String) -> RecordType? { recordIndex[name].map { records[$0] } }
+  /// The enum called `name`; nil where there is none.
   public func enumeration(named name: String) -> EnumType? { enumIndex[name].map { enums[$0] } }
 }
 
 /// `enum Role { owner, editor }`
 public struct EnumType: Sendable, Hashable {
+  /// Unique among all that the schema declares.
   public let name: String
+  /// The doc comment; nil where there is none.
   public let documentation: String?
+  /// In the order of the text; at least one.
   public let cases: [Case]
 
+  /// One of the values that the enum has.
   public struct Case: Sendable, Hashable {
+    /// Unique in its enum; the value is `Value.text` of it.
     public let name: String
+    /// The doc comment; nil where there is none.
     public let documentation: String?
   }
 }
 
 /// `record Line { … }`: fields that are merged one by one.
 public struct RecordType: Sendable, Hashable {
+  /// Unique among all that the schema declares.
   public let name: String
+  /// The doc comment; nil where there is none.
   public let documentation: String?
+  /// In the order of the text; at least one.
   public let fields: [Field]
 
+  /// The index in `fields` of the field called `name`; nil where there is none.
   public func fieldIndex(named name: String) -> Int? { fields.firstIndex { $0.name == name } }
 }
 
 /// `collection Product { … }`
 public struct CollectionType: Sendable, Hashable {
+  /// Whether deletes in a collection reach what was written concurrently.
   public enum Strictness: String, Sendable, Hashable {
     case strict, lenient
   }
 
+  /// Unique among all that the schema declares.
   public let name: String
+  /// The doc comment; nil where there is none.
   public let documentation: String?
   /// What the schema says; nil where it leaves it to the default.
   public let declaredStrictness: Strictness?
@@ -82,10 +103,12 @@ public struct CollectionType: Sendable, Hashable {
   public let keyFields: [Int]
   /// Whether the key is the field `id: UUID` made from the operation's hash, because the schema names none.
   public let hasGeneratedKey: Bool
+  /// In the order of the text; rules for one action are alternatives.
   public let rules: [Rule]
   /// How the fields fall into registers, and which of these move together.
   public let layout: CollectionLayout
 
+  /// The index in `fields` of the field called `name`; nil where there is none.
   public func fieldIndex(named name: String) -> Int? { fields.firstIndex { $0.name == name } }
 
   /// The registers of a row, record fields taken apart.
@@ -114,13 +137,19 @@ public struct Field: Sendable, Hashable {
     case void, null, cascade
   }
 
+  /// Unique in its collection or record.
   public let name: String
+  /// The doc comment; nil where there is none.
   public let documentation: String?
+  /// As declared, with `?` as `.optional`.
   public let type: FieldType
+  /// Whether `@key` stands at the field.
   public let isKey: Bool
   /// Declared so, or a key field.
   public let isReadonly: Bool
+  /// Whether no two rows have one value here.
   public let isUnique: Bool
+  /// A hint that adapters honour.
   public let isIndexed: Bool
   /// `@default(…)`, already of the field's type.
   public let defaultValue: Value?
@@ -142,6 +171,7 @@ public indirect enum Expression: Sendable, Hashable {
   /// `length(text or bytes)`: in Unicode scalars or bytes.
   case length(Expression)
 
+  /// What joins two expressions; the raw value is its spelling.
   public enum Operator: String, Sendable, Hashable, CaseIterable {
     case or = "or"
     case and = "and"
@@ -158,22 +188,29 @@ public indirect enum Expression: Sendable, Hashable {
 
   /// The paths of all fields named, in the order of their first appearance.
   public var fieldPaths: [[String]] {
+    var paths: [[String]] = []
+    collectPaths(into: &paths)
+    return paths
+  }
+
+  private func collectPaths(into paths: inout [[String]]) {
     switch self {
-    case .literal: return []
-    case .field(let path): return [path]
-    case .not(let inner), .negate(let inner), .length(let inner): return inner.fieldPaths
+    case .literal: break
+    case .field(let path): if !paths.contains(path) { paths.append(path) }
+    case .not(let inner), .negate(let inner), .length(let inner): inner.collectPaths(into: &paths)
     case .binary(_, let left, let right):
-      return left.fieldPaths + right.fieldPaths.filter { !left.fieldPaths.contains($0) }
+      left.collectPaths(into: &paths)
+      right.collectPaths(into: &paths)
     case .isIn(let subject, let list):
-      return list.reduce(into: subject.fieldPaths) { paths, item in
-        paths += item.fieldPaths.filter { !paths.contains($0) }
-      }
+      subject.collectPaths(into: &paths)
+      for item in list { item.collectPaths(into: &paths) }
     }
   }
 }
 
 /// `allow create, update if …`
 public struct Rule: Sendable, Hashable {
+  /// What a rule allows; the raw value is its spelling.
   public enum Action: String, Sendable, Hashable, CaseIterable {
     case create, update, delete
   }
@@ -194,10 +231,13 @@ public indirect enum Condition: Sendable, Hashable {
 
   /// `field: operand or operand …` inside `exists`.
   public struct Match: Sendable, Hashable {
+    /// A readonly field of the collection that is looked into.
     public let field: String
+    /// One of these is the field's value; at least one.
     public let operands: [Operand]
   }
 
+  /// How two operands are compared; the raw value is its spelling.
   public enum Comparison: String, Sendable, Hashable {
     case equal = "=="
     case notEqual = "!="
@@ -207,6 +247,7 @@ public indirect enum Condition: Sendable, Hashable {
     case greaterOrEqual = ">="
   }
 
+  /// A single value that a condition compares.
   public enum Operand: Sendable, Hashable {
     /// `$author`
     case author

@@ -1,7 +1,7 @@
 extension SchemaChecker {
   /// The fields that an expression may name, and what it is for.
   private struct Scope {
-    let drafts: [Draft]
+    let table: FieldTable
     /// Whether this is a `@check`: then not every field may be named.
     let isCheck: Bool
   }
@@ -10,7 +10,7 @@ extension SchemaChecker {
   func checkExpression(_ syntax: ExpressionSyntax, in drafts: [Draft], position: SchemaPosition)
     -> Expression?
   {
-    let scope = Scope(drafts: drafts, isCheck: true)
+    let scope = Scope(table: FieldTable(drafts), isCheck: true)
     guard let (expression, type) = typed(syntax, scope, expected: .bool) else { return nil }
     guard type == .bool else {
       sink.report(
@@ -28,7 +28,7 @@ extension SchemaChecker {
   /// An expression that computes a value of `type` from the fields of `drafts`; nil after a report.
   func computed(_ syntax: ExpressionSyntax, in drafts: [Draft], as type: ScalarType) -> Expression?
   {
-    let scope = Scope(drafts: drafts, isCheck: false)
+    let scope = Scope(table: FieldTable(drafts), isCheck: false)
     guard let (expression, found) = typed(syntax, scope, expected: type) else { return nil }
     guard found.mixes(with: type) || found == type else {
       sink.report(syntax.position, "this is \(found.spelled), and \(type.spelled) is needed")
@@ -48,14 +48,14 @@ extension SchemaChecker {
   }
 
   private func resolve(_ path: [NameSyntax], _ scope: Scope, quiet: Bool) -> Named {
-    var drafts = scope.drafts
+    var table = scope.table
     for (index, name) in path.enumerated() {
-      guard let draft = draft(name.text, in: drafts) else {
+      guard let draft = table[name.text] else {
         if index == 0 { return .unknown }
         if !quiet {
           sink.report(
             name.position, "'\(path[index - 1].text)' has no field '\(name.text)'",
-            help: suggestion(name.text, in: drafts.map(\.name)))
+            help: suggestion(name.text, in: table.drafts.map(\.name)))
         }
         return .refused
       }
@@ -78,7 +78,7 @@ extension SchemaChecker {
         if !quiet { sink.report(name.position, "'\(name.text)' is no record, so it has no fields") }
         return .refused
       }
-      drafts = recordDrafts[found.index]
+      table = recordTable(found.index)
     }
     return .unknown
   }
@@ -165,7 +165,8 @@ extension SchemaChecker {
       guard requireBool(type, inner.position, "not") else { return nil }
       return (.not(expression), .bool)
     case .negate(let inner):
-      let result = typed(inner, scope, expected: anchor(inner, scope) ?? expected)
+      let side = expected?.isNumber == true ? expected : anchor(inner, scope)
+      let result = typed(inner, scope, expected: side)
       guard let (expression, type) = result else { return nil }
       guard type.isNumber else {
         sink.report(syntax.position, "'-' is for numbers, not for \(type.spelled)")
@@ -222,7 +223,7 @@ extension SchemaChecker {
     } else if !reportClock(names[0].text, syntax.position) {
       sink.report(
         syntax.position, "there is no field '\(names[0].text)'",
-        help: suggestion(names[0].text, in: scope.drafts.map(\.name)))
+        help: suggestion(names[0].text, in: scope.table.drafts.map(\.name)))
     }
     return nil
   }
@@ -258,12 +259,21 @@ extension SchemaChecker {
       guard let (value, found) = typed(item, scope, expected: type) else { continue }
       guard type.mixes(with: found) else {
         sink.report(
-          item.position, "\(type.spelled) and \(found.spelled) cannot be compared")
+          item.position, "\(type.spelled) and \(found.spelled) cannot be compared",
+          help: caseHelp(item, type))
         continue
       }
       list.append(value)
     }
     return list.count == items.count && !items.isEmpty ? (.isIn(left, list), .bool) : nil
+  }
+
+  /// How to write the case of an enum that a field hides.
+  private func caseHelp(_ syntax: ExpressionSyntax, _ type: ScalarType) -> String? {
+    guard case .enumeration(let name) = type, case .path(let names) = syntax.kind,
+      names.count == 1, cases(of: name).contains(names[0].text)
+    else { return nil }
+    return "'\(names[0].text)' is a field here; write the case as a string: \"\(names[0].text)\""
   }
 
   private func binary(
@@ -272,11 +282,16 @@ extension SchemaChecker {
   ) -> (Expression, ScalarType)? {
     let isLogic = symbol == .and || symbol == .or
     let isArithmetic = symbol == .add || symbol == .subtract || symbol == .multiply
-    let a = anchor(left, scope)
-    let b = anchor(right, scope)
-    let fallback: ScalarType? = isLogic ? .bool : isArithmetic ? expected : nil
-    let first = typed(left, scope, expected: isLogic ? .bool : a ?? b ?? fallback)
-    let second = typed(right, scope, expected: isLogic ? .bool : b ?? a ?? fallback)
+    var (sideX, sideY) = (expected, expected)
+    if isLogic {
+      (sideX, sideY) = (.bool, .bool)
+    } else if !isArithmetic || expected?.isNumber != true {
+      // One type for all literals of a sum: found at its top, so that no part is looked at twice.
+      let (a, b) = (anchor(left, scope), anchor(right, scope))
+      (sideX, sideY) = (a ?? b, b ?? a)
+    }
+    let first = typed(left, scope, expected: sideX)
+    let second = typed(right, scope, expected: sideY)
     guard let (x, typeX) = first, let (y, typeY) = second else { return nil }
     if isLogic {
       let fits = [
@@ -289,8 +304,9 @@ extension SchemaChecker {
       sink.report(
         position,
         "\(typeX.spelled) and \(typeY.spelled) cannot be \(isArithmetic ? "computed" : "compared") with each other",
-        help: typeX.isNumber && typeY.isNumber ? "a Float is not exact: use one type for both" : nil
-      )
+        help: typeX.isNumber && typeY.isNumber
+          ? "a Float is not exact: use one type for both"
+          : caseHelp(right, typeX) ?? caseHelp(left, typeY))
       return nil
     }
     if isArithmetic {

@@ -120,11 +120,11 @@ extension SchemaChecker {
 
   // MARK: - Attributes
 
-  func drafts(of owner: Kind, _ index: Int) -> [Draft] {
+  func drafts(of owner: DeclarationKind, _ index: Int) -> [Draft] {
     owner == .record ? recordDrafts[index] : collectionDrafts[index]
   }
 
-  func checkFields(of owner: Kind, _ index: Int) {
+  func checkFields(of owner: DeclarationKind, _ index: Int) {
     var drafts = drafts(of: owner, index)
     // Policies first: checks ask for them.
     for field in drafts.indices { drafts[field].onDelete = policy(of: drafts[field]) }
@@ -258,6 +258,7 @@ extension SchemaChecker {
       return nil
     }
     guard let value = literal(argument, as: scalar, what) else { return nil }
+    if case .enumeration = scalar { return value }
     if let problem = type.wrapped.scalarProblem(value) {
       sink.report(argument.position, "\(what) does not fit: \(problem)")
       return nil

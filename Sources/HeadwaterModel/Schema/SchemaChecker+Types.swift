@@ -1,19 +1,15 @@
 extension SchemaChecker {
   // MARK: - Fields, as far as they stand alone
 
-  func drafts(_ fields: [FieldSyntax], owner: Kind) -> [Draft] {
+  func drafts(_ fields: [FieldSyntax], owner: DeclarationKind) -> [Draft] {
     fields.map { syntax in
       var draft = Draft(syntax: syntax)
       draft.type = resolve(syntax.type)
       var seen: Set<String> = []
       for attribute in syntax.attributes {
         let name = attribute.name.text
-        if !SchemaWords.attributes.contains(name) {
-          sink.report(
-            attribute.name.position, "there is no attribute '@\(name)'",
-            help: nearest(name, in: SchemaWords.attributes).map { "did you mean '@\($0)'?" })
-          continue
-        }
+        // The parser reported names that are none.
+        guard SchemaWords.attributes.contains(name) else { continue }
         if name != "check", !seen.insert(name).inserted {
           sink.report(attribute.name.position, "'@\(name)' stands here twice")
         }
@@ -115,12 +111,16 @@ extension SchemaChecker {
     }
   }
 
+  private var typeNames: [String] {
+    SchemaWords.types.dropLast() + declared.values.map(\.name).sorted()
+  }
+
   private func declaredType(_ syntax: TypeSyntax) -> FieldType? {
     let name = syntax.name
     guard let found = lookUp(name.text) else {
-      let known = SchemaWords.types.dropLast() + declared.values.map(\.name).sorted()
       sink.report(
-        name.position, "there is no type '\(name.text)'", help: suggestion(name.text, in: known))
+        name.position, "there is no type '\(name.text)'", help: suggestion(name.text, in: typeNames)
+      )
       return nil
     }
     guard plain(syntax) else { return nil }
@@ -226,7 +226,7 @@ extension SchemaChecker {
       }
     }
     guard sink.isEmpty else { return }
-    var sizes: [Int: (slots: Int, depth: Int)] = [:]
+    var sizes: [Int: RecordSize] = [:]
     for (index, item) in syntax.records.enumerated() {
       let size = recordSize(index, &sizes)
       if size.depth > SchemaChecker.recordDepth {
@@ -234,15 +234,31 @@ extension SchemaChecker {
           item.name.position, "records nest \(SchemaChecker.recordDepth) deep at most")
       }
     }
+    var total = 0
     for (index, item) in syntax.collections.enumerated() {
-      let slots = collectionDrafts[index].reduce(0) { $0 + slotCount($1.type, &sizes) }
-      if slots > SchemaChecker.slots {
+      let size = size(of: collectionDrafts[index], &sizes)
+      let count = max(size.slots, size.checks)
+      total += count
+      if count > SchemaChecker.slots {
         sink.report(
           item.name.position,
-          "'\(item.name.text)' has more than \(SchemaChecker.slots) fields, counting those in records"
+          "'\(item.name.text)' has more than \(SchemaChecker.slots) fields or checks, counting those in records"
         )
+      } else if total > SchemaChecker.totalSlots {
+        sink.report(
+          item.name.position,
+          "the collections have more than \(SchemaChecker.totalSlots) fields or checks, counting those in records"
+        )
+        return
       }
     }
+  }
+
+  /// What a record, or a collection, comes to once the records in it are taken apart.
+  private struct RecordSize {
+    var slots = 0
+    var checks = 0
+    var depth = 1
   }
 
   private func recordIndex(_ type: FieldType?) -> Int? {
@@ -264,26 +280,27 @@ extension SchemaChecker {
     }
   }
 
-  private func slotCount(_ type: FieldType?, _ sizes: inout [Int: (slots: Int, depth: Int)]) -> Int
-  {
-    guard let record = recordIndex(type) else { return 1 }
-    let inner = recordSize(record, &sizes).slots
-    return min(inner + (type?.isOptional == true ? 1 : 0), 1 << 30)
+  private func size(of drafts: [Draft], _ sizes: inout [Int: RecordSize]) -> RecordSize {
+    var total = RecordSize()
+    let most = 1 << 30
+    for draft in drafts {
+      total.checks += draft.syntax.attributes.count { $0.name.text == "check" }
+      guard let record = recordIndex(draft.type) else {
+        total.slots += 1
+        continue
+      }
+      let inner = recordSize(record, &sizes)
+      total.slots = min(total.slots + inner.slots + (draft.type?.isOptional == true ? 1 : 0), most)
+      total.checks = min(total.checks + inner.checks, most)
+      total.depth = max(total.depth, inner.depth + 1)
+    }
+    return total
   }
 
-  private func recordSize(_ record: Int, _ sizes: inout [Int: (slots: Int, depth: Int)])
-    -> (slots: Int, depth: Int)
-  {
+  private func recordSize(_ record: Int, _ sizes: inout [Int: RecordSize]) -> RecordSize {
     if let known = sizes[record] { return known }
-    var slots = 0
-    var depth = 1
-    for draft in recordDrafts[record] {
-      slots = min(slots + slotCount(draft.type, &sizes), 1 << 30)
-      if let inner = recordIndex(draft.type) {
-        depth = max(depth, recordSize(inner, &sizes).depth + 1)
-      }
-    }
-    sizes[record] = (slots, depth)
-    return (slots, depth)
+    let size = size(of: recordDrafts[record], &sizes)
+    sizes[record] = size
+    return size
   }
 }

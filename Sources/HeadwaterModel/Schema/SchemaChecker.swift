@@ -3,13 +3,8 @@
 /// Each pass goes as far as it can: what an earlier pass could not resolve is left out of later ones, so that
 /// one mistake is reported once.
 final class SchemaChecker {
-  enum Kind: String {
-    case enumeration = "enum"
-    case record, collection
-  }
-
   struct Declared {
-    let kind: Kind
+    let kind: DeclarationKind
     let index: Int
     let name: String
     let position: SchemaPosition
@@ -35,6 +30,24 @@ final class SchemaChecker {
     }
   }
 
+  /// Fields by name.
+  struct FieldTable {
+    let drafts: [Draft]
+    private let index: [String: Int]
+
+    init(_ drafts: [Draft]) {
+      self.drafts = drafts
+      index = Dictionary(
+        drafts.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The field with exactly these bytes for a name.
+    subscript(name: String) -> Draft? {
+      guard let found = index[name], utf8Compare(drafts[found].name, name) == 0 else { return nil }
+      return drafts[found]
+    }
+  }
+
   let syntax: SchemaSyntax
   let sink: DiagnosticSink
   var declared: [String: Declared] = [:]
@@ -43,6 +56,7 @@ final class SchemaChecker {
   /// The worst-case bytes of a collection's key; nil inside where it has none that is sound.
   var keyWidths: [Int: Int?] = [:]
   var keyVisits: [Int] = []
+  private var recordTables: [Int: FieldTable] = [:]
   /// The collections that a rule looks into.
   var lookedInto: Set<String> = []
 
@@ -52,8 +66,10 @@ final class SchemaChecker {
   static let keyDepth = 15
   /// The deepest nesting of records.
   static let recordDepth = 32
-  /// The most slots of a collection, once its records are taken apart.
+  /// The most slots of a collection, once its records are taken apart, and likewise the most checks.
   static let slots = 4_096
+  /// The same of all collections together.
+  static let totalSlots = 65_536
 
   init(_ syntax: SchemaSyntax, sink: DiagnosticSink) {
     self.syntax = syntax
@@ -122,7 +138,7 @@ final class SchemaChecker {
 
   // MARK: - Names
 
-  private func declareNames() {
+  func declareNames() {
     for (index, item) in syntax.enums.enumerated() {
       declare(.enumeration, index, item.name)
       checkCases(of: item)
@@ -139,7 +155,7 @@ final class SchemaChecker {
     }
   }
 
-  private func declare(_ kind: Kind, _ index: Int, _ name: NameSyntax) {
+  private func declare(_ kind: DeclarationKind, _ index: Int, _ name: NameSyntax) {
     if let other = declared[name.text] {
       sink.report(
         name.position,
@@ -150,7 +166,9 @@ final class SchemaChecker {
       kind: kind, index: index, name: name.text, position: name.position)
   }
 
-  func article(_ kind: Kind) -> String { (kind == .enumeration ? "an " : "a ") + kind.rawValue }
+  func article(_ kind: DeclarationKind) -> String {
+    (kind == .enumeration ? "an " : "a ") + kind.rawValue
+  }
 
   private func line(_ position: SchemaPosition) -> String {
     position == .none ? "" : " on line \(position.line)"
@@ -181,7 +199,7 @@ final class SchemaChecker {
     return found
   }
 
-  func names(of kind: Kind) -> [String] {
+  func names(of kind: DeclarationKind) -> [String] {
     switch kind {
     case .enumeration: syntax.enums.map(\.name.text)
     case .record: syntax.records.map(\.name.text)
@@ -205,6 +223,13 @@ final class SchemaChecker {
   func cases(of enumeration: String) -> [String] {
     guard let found = lookUp(enumeration), found.kind == .enumeration else { return [] }
     return syntax.enums[found.index].cases.map(\.name.text)
+  }
+
+  func recordTable(_ record: Int) -> FieldTable {
+    if let known = recordTables[record] { return known }
+    let table = FieldTable(recordDrafts[record])
+    recordTables[record] = table
+    return table
   }
 
   /// The fields of a collection as a rule sees them; with the generated key if it has one.

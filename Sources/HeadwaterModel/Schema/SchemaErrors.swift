@@ -1,8 +1,11 @@
 /// A place in the text of a schema. Both counts begin at 1; columns count Unicode scalars.
 public struct SchemaPosition: Sendable, Hashable, Comparable {
+  /// From 1.
   public let line: Int
+  /// From 1, in Unicode scalars.
   public let column: Int
 
+  /// The place in that line and column.
   public init(line: Int, column: Int) {
     self.line = line
     self.column = column
@@ -11,6 +14,7 @@ public struct SchemaPosition: Sendable, Hashable, Comparable {
   /// The position of what no text spells, such as a field that an upgrade takes over unchanged.
   static let none = SchemaPosition(line: 0, column: 0)
 
+  /// In the order of the text.
   public static func < (a: SchemaPosition, b: SchemaPosition) -> Bool {
     (a.line, a.column) < (b.line, b.column)
   }
@@ -18,19 +22,23 @@ public struct SchemaPosition: Sendable, Hashable, Comparable {
 
 /// One error in the text of a schema or upgrade.
 public struct SchemaDiagnostic: Sendable, Hashable {
+  /// Where the error begins.
   public let position: SchemaPosition
   /// What is wrong, and why.
   public let message: String
   /// What to write instead, where that is known.
   public let help: String?
 
+  /// An error at that place.
   public init(position: SchemaPosition, message: String, help: String? = nil) {
     self.position = position
     self.message = message
     self.help = help
   }
 
+  /// The line of `position`.
   public var line: Int { position.line }
+  /// The column of `position`.
   public var column: Int { position.column }
 }
 
@@ -38,11 +46,13 @@ public struct SchemaDiagnostic: Sendable, Hashable {
 ///
 /// After `SchemaErrors.limit` errors the rest is not reported.
 public struct SchemaErrors: Error, Sendable, Hashable {
+  /// In the order of the text; at least one.
   public let diagnostics: [SchemaDiagnostic]
 
   /// The most errors that are reported at once.
   public static let limit = 100
 
+  /// Errors that were found elsewhere, in the order of the text.
   public init(_ diagnostics: [SchemaDiagnostic]) { self.diagnostics = diagnostics }
 }
 
@@ -111,9 +121,13 @@ final class DiagnosticSink {
   var isFull: Bool { diagnostics.count >= SchemaErrors.limit }
   var isEmpty: Bool { diagnostics.isEmpty }
 
-  func report(_ position: SchemaPosition, _ message: String, help: String? = nil) {
+  /// `message` and `help` are made only while there is room: the search for a near name takes its time.
+  func report(
+    _ position: SchemaPosition, _ message: @autoclosure () -> String,
+    help: @autoclosure () -> String? = nil
+  ) {
     guard !isFull else { return }
-    let diagnostic = SchemaDiagnostic(position: position, message: message, help: help)
+    let diagnostic = SchemaDiagnostic(position: position, message: message(), help: help())
     if diagnostics.last != diagnostic { diagnostics.append(diagnostic) }
   }
 

@@ -205,6 +205,12 @@ extension SchemaParser {
     while isSymbol("@") {
       advance()
       var attribute = AttributeSyntax(name: try name("the name of an attribute"))
+      let known = SchemaWords.attributes
+      if !known.contains(attribute.name.text) {
+        sink.report(
+          attribute.name.position, "there is no attribute '@\(attribute.name.text)'",
+          help: nearest(attribute.name.text, in: known).map { "did you mean '@\($0)'?" })
+      }
       if take("(") {
         attribute.argument = try wholeExpression()
         try expect(")", "after the argument of '@\(attribute.name.text)'")

@@ -147,9 +147,10 @@ struct SchemaParser {
       lines.append(token.text)
       advance()
     }
-    while lines.first?.isEmpty == true { lines.removeFirst() }
-    while lines.last?.isEmpty == true { lines.removeLast() }
-    return lines.isEmpty ? nil : lines.joined(separator: "\n")
+    guard let first = lines.firstIndex(where: { !$0.isEmpty }),
+      let last = lines.lastIndex(where: { !$0.isEmpty })
+    else { return nil }
+    return lines[first...last].joined(separator: "\n")
   }
 
   /// Reports a doc comment before what has none.
@@ -170,13 +171,6 @@ struct SchemaParser {
     }
   }
 
-  /// Whether a declaration seems to follow the doc comment here.
-  private var documentedDeclaration: Bool {
-    var parser = self
-    while parser.token.kind == .documentation { parser.advance() }
-    return parser.looksLikeDeclaration
-  }
-
   /// Skips to where the next member of a body may begin, or to the end of the body.
   mutating func skipToMember() {
     while !atEnd, !isSymbol("}"), !looksLikeDeclaration {
@@ -192,7 +186,15 @@ struct SchemaParser {
   /// Skips to where the next declaration may begin.
   mutating func skipToDeclaration() {
     while !atEnd, !looksLikeDeclaration {
-      if token.startsLine, token.kind == .documentation, documentedDeclaration { return }
+      if token.startsLine, token.kind == .documentation {
+        let start = index
+        while token.kind == .documentation { advance() }
+        if looksLikeDeclaration {
+          index = start
+          return
+        }
+        continue
+      }
       if token.startsLine, isWord("allow"),
         next.text == "everything" || next.text == "upgrade"
       {

@@ -141,7 +141,7 @@ struct SchemaPrinter {
 
 extension RuleSyntax {
   var printed: String {
-    "allow " + actions.map(\.text).joined(separator: ", ")
+    "allow " + actions.map { SchemaWords.spelled($0.text) }.joined(separator: ", ")
       + (condition.map { " if " + $0.printed } ?? "")
   }
 }
@@ -159,7 +159,9 @@ extension TypeSyntax {
         out = SchemaWords.spelled(name.text)
       }
     }
-    if let numbers { out += "(" + numbers.map(\.text).joined(separator: ", ") + ")" }
+    if let numbers {
+      out += "(" + numbers.map { SchemaNumber.canonical($0.text) }.joined(separator: ", ") + ")"
+    }
     if let parameters { out += "<" + parameters.map(\.printed).joined(separator: ", ") + ">" }
     return isOptional ? out + "?" : out
   }

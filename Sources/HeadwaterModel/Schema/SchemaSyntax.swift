@@ -59,6 +59,8 @@ struct ExpressionSyntax: Sendable, Hashable {
 
   var kind: Kind
   var position: SchemaPosition
+  /// Of a string that is the case of an enum in a schema that was checked: the enum.
+  var enumeration: String?
 
   init(_ kind: Kind, _ position: SchemaPosition = .none) {
     self.kind = kind

@@ -1,6 +1,8 @@
 /// Turns a checked schema back into syntax, in its one canonical form.
 struct SyntaxBuilder {
   let records: [String: RecordType]
+  /// For editing: the case of an enum becomes a string that knows its enum, which no rename makes ambiguous.
+  var marksCases = false
 
   func schema(_ schema: Schema) -> SchemaSyntax {
     var syntax = SchemaSyntax(documentation: schema.documentation, name: NameSyntax(schema.name))
@@ -123,6 +125,11 @@ struct SyntaxBuilder {
     case .float(let value): return ExpressionSyntax(.number(SchemaNumber.spelled(value)))
     case .decimal(let value): return ExpressionSyntax(.number(value.text()))
     case .text(let text):
+      if marksCases, case .enumeration(let name)? = type {
+        var literal = ExpressionSyntax(.string(text))
+        literal.enumeration = name
+        return literal
+      }
       if case .enumeration? = type, !scope.contains(where: { $0.name == text }) {
         return ExpressionSyntax(.path([NameSyntax(text)]))
       }
