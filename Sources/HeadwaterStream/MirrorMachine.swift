@@ -62,7 +62,7 @@ struct MirrorMachine: Sendable {
   private var failures = 0
   /// New generations that the adapter asked for since it last applied changes to a published one.
   private var rebuilds = 0
-  /// New generations since one was last published.
+  /// New generations begun since one was last published.
   private var restarts = 0
   /// What the sink should have held when it last said `.diverged`.
   private var refused: Checkpoint??
@@ -126,7 +126,7 @@ struct MirrorMachine: Sendable {
     case .opening: return .readHead
     case .openingAt(let head, _): return .readSchema(head.schema)
     case .applying(let batch): return .apply(batch)
-    case .pausing: return .pause(attempt: max(failures, restarts - 1, contradictions, 1))
+    case .pausing: return .pause(attempt: max(failures, restarts, contradictions, 1))
     case .halted(let error): return .halt(error)
     case .standing(let checkpoint, let schema):
       switch checkpoint.phase {
@@ -192,11 +192,10 @@ struct MirrorMachine: Sendable {
 
   private mutating func open(after checkpoint: Checkpoint?, because reason: String?) {
     note = reason
-    restarts += 1
     pending = []
     atHead = false
     state = .opening(previous: checkpoint)
-    if restarts > 1 { state = .pausing(then: state) }
+    if restarts > 0 { state = .pausing(then: state) }
   }
 
   private mutating func halt(
@@ -419,6 +418,7 @@ struct MirrorMachine: Sendable {
     }
     if batch.steps.contains(where: { if case .begin = $0 { true } else { false } }) {
       mustRebuild = false
+      restarts += 1
       pageLimit = min(options.initialPage, options.maximumPage)
     }
     state = .standing(batch.checkpoint, batch.schema)

@@ -196,7 +196,8 @@ struct Verifier: Sendable {
       let order = KeyEncoding.encode(key)
       guard last?.lexicographicallyPrecedes(order) ?? true else {
         throw MirrorError(
-          .adapter, "The adapter lists the rows of \(collection.name) out of the order of their keys.")
+          .adapter,
+          "The adapter lists the rows of \(collection.name) out of the order of their keys.")
       }
       result.append((key, order, row))
       last = order

@@ -24,7 +24,10 @@ import Testing
   @Test func `deletes stand first, and the order of the stream stays`() {
     let result = coalesce([
       [Fixture.change(5, nil, "new"), Fixture.change(3, "a", nil)],
-      [Fixture.change(4, nil, "new"), Fixture.change(9, "b", nil), Fixture.change(5, "new", "newer")],
+      [
+        Fixture.change(4, nil, "new"), Fixture.change(9, "b", nil),
+        Fixture.change(5, "new", "newer"),
+      ],
     ])
     #expect(
       result == [

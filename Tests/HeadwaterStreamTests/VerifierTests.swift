@@ -92,7 +92,8 @@ import Testing
     #expect(result.isEqual && result.rows == 3_000)
   }
 
-  @Test func `a sink that another mirror writes to is compared where it then stands`() async throws {
+  @Test func `a sink that another mirror writes to is compared where it then stands`() async throws
+  {
     let source = Fixture.source()
     source.commit((0..<3_000).map { Fixture.put($0, "row") })
     let memory = MemoryAdapter()
