@@ -2,57 +2,46 @@ import Headwater
 import HeadwaterSQLite
 import SQLiteDriver
 
+/// `Benchmarks [--rows N] [--singles N] [--open N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
+  static let names = ["import", "single", "mirror", "latency", "open"]
+
   static func main() async throws {
-    let arguments = CommandLine.arguments.dropFirst()
-    let count = arguments.compactMap { Int($0) }.first ?? 200_000
-    let scratch = Scratch()
-    let schema = try Schema.parse(Rows.schema)
-    let signer = SigningKey.generate()
-    let store = try Headwater.create(at: scratch.file("store"), schema: schema, as: signer)
-    let cost = try await Cost.of {
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        var inFlight = 0
-        for start in stride(from: 0, to: count, by: 500) {
-          if inFlight >= 4 {
-            try await group.next()
-            inFlight -= 1
-          }
-          let rows = (start..<min(start + 500, count)).map(Rows.row)
-          group.addTask {
-            try await store.write(as: signer) { draft in
-              for row in rows { try draft.create(collection: 0, row: row) }
-            }
-          }
-          inFlight += 1
-        }
-        try await group.waitForAll()
+    var rows = 200_000
+    var singles = 20_000
+    var operations = 200_000
+    var chosen: [String] = []
+    var arguments = CommandLine.arguments.dropFirst()[...]
+    while let argument = arguments.popFirst() {
+      switch argument {
+      case "--rows": rows = Int(arguments.popFirst() ?? "") ?? rows
+      case "--singles": singles = Int(arguments.popFirst() ?? "") ?? singles
+      case "--open": operations = Int(arguments.popFirst() ?? "") ?? operations
+      case let name where names.contains(name): chosen.append(name)
+      default:
+        print("usage: Benchmarks [--rows N] [--singles N] [--open N] [\(names.joined(separator: "|"))]")
+        return
       }
     }
-    print(
-      "import \(count) rows: \(Int(Double(count) / cost.wall)) rows/s, \(cost.cpu / Double(count) * 1e6) µs CPU a row, peak \(peakMegabytes()) MB, file \(size(of: scratch.file("store")) >> 20) MB"
-    )
-    let singles = 20_000
-    let single = try await Cost.of {
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        var inFlight = 0
-        for index in 0..<singles {
-          if inFlight >= 256 {
-            try await group.next()
-            inFlight -= 1
-          }
-          group.addTask {
-            try await store.write(as: signer) { draft in
-              try draft.create(collection: 0, row: Rows.row(count + index))
-            }
-          }
-          inFlight += 1
-        }
-        try await group.waitForAll()
+    if chosen.isEmpty { chosen = names }
+    print("| what | measured | raw | ratio |\n| --- | --- | --- | --- |")
+    for name in chosen {
+      switch name {
+      case "import": try await Ingest.rows(rows)
+      case "single": try await Ingest.singles(singles)
+      case "mirror": try await Mirroring.throughput(rows)
+      case "latency": try await Mirroring.latency()
+      default: try await Ingest.opening(operations)
       }
     }
-    print(
-      "single-row operations: \(Int(Double(singles) / single.wall)) op/s, \(single.cpu / Double(singles) * 1e6) µs CPU an operation"
-    )
+  }
+
+  /// A line of the table.
+  static func report(_ what: String, _ measured: String, _ raw: String = "", _ ratio: Double? = nil) {
+    let shown = ratio.map { String(Int(($0 * 100).rounded())) }.map {
+      let padded = String(repeating: "0", count: max(0, 3 - $0.utf8.count)) + $0
+      return padded.dropLast(2) + "." + padded.suffix(2)
+    }
+    print("| \(what) | \(measured) | \(raw) | \(shown ?? "") |")
   }
 }

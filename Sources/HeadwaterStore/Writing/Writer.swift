@@ -23,10 +23,11 @@ final class Writer: @unchecked Sendable {
   private let queue = DispatchQueue(label: "headwater.store.writer")
   private let pending = Mutex<(jobs: [Job], isScheduled: Bool)>(([], false))
   private let path: String
-  private let makeEngine: () throws -> Engine
+  private var makeEngine: () throws -> Engine
   private var current: Engine?
-  let db: Connection
-  private let lock: WriterLock?
+  private var connection: Connection?
+  private var lock: WriterLock?
+  private static let onQueue = DispatchSpecificKey<ObjectIdentifier>()
   /// Called after each commit, on the queue. Set once, before the store is handed out.
   var onCommit: @Sendable () -> Void = {}
 
@@ -34,7 +35,29 @@ final class Writer: @unchecked Sendable {
     self.lock = lock
     self.path = path
     self.makeEngine = makeEngine
-    self.db = db
+    connection = db
+    queue.setSpecific(key: Writer.onQueue, value: ObjectIdentifier(self))
+  }
+
+  /// The connection; on the queue, or before the store is handed out.
+  private func db() throws -> Connection {
+    guard let connection else { throw StoreError(.closed, "the store \(path) was closed") }
+    return connection
+  }
+
+  /// Closes the file and gives up the lock, after the commit that is under way.
+  func close() {
+    let close = {
+      self.current = nil
+      self.makeEngine = { throw StoreError(.closed, "the store was closed") }
+      self.connection = nil
+      self.lock = nil
+    }
+    if DispatchQueue.getSpecific(key: Writer.onQueue) == ObjectIdentifier(self) {
+      close()
+    } else {
+      queue.sync(execute: close)
+    }
   }
 
   /// The engine; on the queue, or before the store is handed out.
@@ -76,7 +99,7 @@ final class Writer: @unchecked Sendable {
   func between<R: Sendable>(_ body: @escaping @Sendable (Connection) throws -> R) async throws -> R
   {
     try await withCheckedThrowingContinuation { continuation in
-      queue.async { continuation.resume(with: Result { try body(self.db) }) }
+      queue.async { continuation.resume(with: Result { try body(self.db()) }) }
     }
   }
 
@@ -100,7 +123,7 @@ final class Writer: @unchecked Sendable {
       var outcomes: [(job: Job, error: (any Error)?)] = []
       do {
         try StoreError.wrap(path: path) {
-          try db.transaction {
+          try db().transaction {
             let engine = try engine()
             let start = DispatchTime.now().uptimeNanoseconds
             while let job = rest.first {
