@@ -49,6 +49,7 @@ public enum AdapterContract {
     }
   }
 
+  /// How a case ended that found nothing wrong.
   public enum Outcome: Sendable, Hashable {
     case passed
     /// The subject lacks what the case needs.

@@ -74,5 +74,6 @@ public struct ContractViolation: Error, Sendable, CustomStringConvertible {
   /// What was expected, and what was found.
   public let description: String
 
+  /// What was expected, and what was found.
   public init(_ description: String) { self.description = description }
 }

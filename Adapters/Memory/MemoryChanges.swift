@@ -4,6 +4,7 @@ import Synchronization
 
 /// What an observer of a `MemoryAdapter` sees.
 public enum MemoryEvent: Sendable {
+  /// Why a snapshot stands where changes might.
   public enum Reason: Sendable, Hashable {
     /// The first element of a sequence.
     case started
@@ -31,6 +32,7 @@ public struct MemoryChanges: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(observer: observer) }
 
+  /// Reads the observer's buffer.
   public struct Iterator: AsyncIteratorProtocol {
     let observer: MemoryObserver
 

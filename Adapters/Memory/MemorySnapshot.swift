@@ -7,7 +7,9 @@ public struct MemorySnapshot: Sendable {
   /// How far the mirror had come.
   public let checkpoint: Checkpoint
 
+  /// The schema that the rows have.
   public var schema: Schema { generation.schema }
+  /// The position of the last event contained.
   public var position: Int64 { checkpoint.position }
 
   /// The rows of the collection; nil if the schema has none of that name.
@@ -20,6 +22,7 @@ public struct MemorySnapshot: Sendable {
 
 /// The rows of one collection in a `MemorySnapshot`.
 public struct MemoryTable: Sendable {
+  /// The collection, with its fields.
   public let collection: CollectionType
   let stored: StoredTable
 
@@ -106,6 +109,7 @@ public struct MemoryRange: Sendable, Hashable {
   fileprivate let low: (Value, Bool)?
   fileprivate let high: (Value, Bool)?
 
+  /// Every value.
   public static let all = MemoryRange(low: nil, high: nil)
   /// Exactly this value.
   public static func equal(_ value: Value) -> MemoryRange {

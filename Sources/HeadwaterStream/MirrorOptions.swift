@@ -25,6 +25,7 @@ public struct MirrorOptions: Sendable {
   /// How many new generations in a row an adapter may ask for before the mirror halts.
   public var rebuildLimit = 3
 
+  /// The defaults.
   public init() {}
 }
 
@@ -35,6 +36,7 @@ public struct Backoff: Sendable, Hashable {
   /// The longest delay.
   public var longest: Duration = .seconds(30)
 
+  /// The defaults.
   public init() {}
 
   /// The delay after failure number `attempt`, counted from 1: a random part, between a half and the whole,
@@ -60,6 +62,7 @@ public struct MirrorEnvironment: Sendable {
   /// A random number, at least 0 and less than 1.
   public var random: @Sendable () -> Double
 
+  /// An environment of the given time and chance.
   public init(
     now: @escaping @Sendable () -> Duration,
     sleep: @escaping @Sendable (Duration) async throws -> Void,
@@ -82,6 +85,7 @@ public struct MirrorEnvironment: Sendable {
 
 /// What a mirror is doing, for whoever watches it run.
 public struct MirrorProgress: Sendable, Hashable {
+  /// How far a mirror is on its way to following the events.
   public enum Stage: String, Sendable, Hashable {
     /// Finding out where the sink stands.
     case starting
@@ -93,7 +97,9 @@ public struct MirrorProgress: Sendable, Hashable {
     case following
   }
 
+  /// Running, idle, retrying or halted.
   public let state: MirrorStatus.State
+  /// How far the mirror is.
   public let stage: Stage
   /// The generation that is being filled or followed; nil while starting.
   public let generation: Int64?
@@ -111,6 +117,7 @@ public struct MirrorProgress: Sendable, Hashable {
 
 /// Why a mirror stopped. A person has to act before it can go on.
 public struct MirrorError: Error, Sendable, CustomStringConvertible {
+  /// What kind of error it is; stable, for programs.
   public struct Code: Sendable, Hashable, RawRepresentable, CustomStringConvertible {
     public let rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }
@@ -136,11 +143,14 @@ public struct MirrorError: Error, Sendable, CustomStringConvertible {
     public static let notComparable = Code(rawValue: "not-comparable")
   }
 
+  /// What kind of error it is.
   public let code: Code
   /// What happened and what to do.
   public let message: String
+  /// The adapter's or the source's error, if there was one.
   public let cause: (any Error)?
 
+  /// An error of that kind, with a message that says what to do.
   public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
     self.code = code
     self.message = message

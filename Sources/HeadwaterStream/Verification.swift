@@ -2,7 +2,9 @@ import HeadwaterModel
 
 /// How a mirror compares with its source, row by row.
 public struct Verification: Sendable, Hashable {
+  /// A row that is not the same on both sides.
   public struct Difference: Sendable, Hashable {
+    /// How the two sides differ.
     public enum Kind: String, Sendable, Hashable {
       /// The source has the row, the sink does not.
       case missing
@@ -14,7 +16,9 @@ public struct Verification: Sendable, Hashable {
 
     /// The collection's index in the schema's `collections`.
     public let collection: Int
+    /// The row's key.
     public let key: Key
+    /// How the sink differs from the source.
     public let kind: Kind
   }
 
@@ -27,13 +31,18 @@ public struct Verification: Sendable, Hashable {
   public internal(set) var position: Int64
   /// How many rows of the source were compared.
   public internal(set) var rows = 0
+  /// How many rows the sink lacks.
   public internal(set) var missing = 0
+  /// How many rows only the sink has.
   public internal(set) var extra = 0
+  /// How many rows have other values in the sink.
   public internal(set) var different = 0
   /// The first differences in the order (collection, key), at most `differenceLimit`.
   public internal(set) var differences: [Difference] = []
 
+  /// All differences, also those that are not kept one by one.
   public var differenceCount: Int { missing + extra + different }
+  /// Whether there is no difference.
   public var isEqual: Bool { differenceCount == 0 }
 
   mutating func note(_ kind: Difference.Kind, _ collection: Int, _ key: Key) {

@@ -154,8 +154,10 @@ public final class ScriptedSource: ChangeSource {
     }
   }
 
+  /// A copy of everything, to go back to.
   public func backup() -> Backup { Backup(state: state.withLock { $0 }) }
 
+  /// Makes the source what it was when the copy was taken.
   public func restore(_ backup: Backup) { state.withLock { $0 = backup.state } }
 
   private static func find(_ order: [UInt8], in entries: [Entry]) -> (index: Int, found: Bool) {
@@ -342,6 +344,7 @@ public final class ScriptedSource: ChangeSource {
 
 /// Spreads bytes over 256 bits. Not cryptographic: for tests only.
 public struct KitHasher: Hasher256 {
+  /// A hasher; all are alike.
   public init() {}
 
   public func hash(_ bytes: UnsafeRawBufferPointer) -> Digest {
