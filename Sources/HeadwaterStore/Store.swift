@@ -158,7 +158,10 @@ public final class Store: Sendable {
       try StoreFile.configure(db, writer: true, durability: options.durability)
       let writer = Writer(
         lock: lock, path: file,
-        makeEngine: { try Engine(db, suite: suite, info: info, layout: layout) }, db: db)
+        makeEngine: {
+          try Engine(
+            db, suite: suite, info: info, layout: layout, retention: Retention(options))
+        }, db: db)
       try StoreFile.create(db) {
         try StoreFile.setMeta(db, "database", id.bytes)
         try StoreFile.setMeta(db, "replica", info.replica.bytes)
@@ -221,7 +224,10 @@ public final class Store: Sendable {
       if forWriting {
         writer = Writer(
           lock: lock, path: path,
-          makeEngine: { try Engine(db, suite: suite, info: info, layout: layout) }, db: db)
+          makeEngine: {
+            try Engine(
+              db, suite: suite, info: info, layout: layout, retention: Retention(options))
+          }, db: db)
         _ = try writer?.engine()
       }
       return Store(
@@ -297,12 +303,14 @@ public final class Store: Sendable {
     return try await writer.run(body)
   }
 
-  /// Trims events that no reader needs, as `Options` allow. Returns how many positions are gone.
+  /// Trims events that no reader needs, as `Options` allow; writing does so by itself from time to time.
+  ///
+  /// Returns the position up to which events are gone.
   @discardableResult
   public func trimEvents() async throws -> Int64 {
     let options = options
     return try await onWriter { engine in
-      try Retention(retained: options.retainedEvents, maximum: options.maximumEvents).trim(engine)
+      try Retention(options).trim(engine)
     }
   }
 

@@ -120,8 +120,6 @@ final class EventTable {
     for value in values { writer.value(value) }
   }
 
-  func flush() throws {}
-
   // MARK: Reading
 
   /// One chunk, decoded.

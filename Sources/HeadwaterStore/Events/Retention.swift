@@ -6,6 +6,14 @@ struct Retention {
   let retained: Int64
   let maximum: Int64
 
+  init(_ options: Store.Options) {
+    retained = max(0, options.retainedEvents)
+    maximum = max(retained, options.maximumEvents)
+  }
+
+  /// After how many new events it is worth looking again.
+  var interval: Int64 { min(max(retained / 10, 1_000), 50_000) }
+
   /// Removes whole transactions from the beginning; returns the position up to which all is gone.
   func trim(_ engine: Engine) throws -> Int64 {
     let db = engine.db

@@ -21,8 +21,15 @@ final class Engine {
   /// The operations without children, by number.
   private(set) var frontier: Set<Int64>
   private var maximumHeight: Int64
+  private let retention: Retention?
+  /// The position up to which retention was last looked at.
+  private var retainedUpTo: Int64
 
-  init(_ db: Connection, suite: any CryptoSuite, info: StoreInfo, layout: SchemaPlan) throws {
+  init(
+    _ db: Connection, suite: any CryptoSuite, info: StoreInfo, layout: SchemaPlan,
+    retention: Retention? = nil
+  ) throws {
+    self.retention = retention
     self.db = db
     self.suite = suite
     self.layout = layout
@@ -34,6 +41,7 @@ final class Engine {
     events = try EventTable(db, suite: suite)
     frontier = []
     maximumHeight = 0
+    retainedUpTo = events.last
     let statement = try db.prepare("SELECT number FROM frontier")
     while try statement.step() { frontier.insert(statement.int(0)) }
     for number in frontier { maximumHeight = max(maximumHeight, try log.record(number).height) }
@@ -344,7 +352,11 @@ final class Engine {
   func flush() throws {
     try rows.flush()
     try log.flush()
-    try events.flush()
+    // Now and then what no reader needs goes, in the commit that is being made anyway.
+    if let retention, events.last - retainedUpTo >= retention.interval {
+      retainedUpTo = events.last
+      _ = try retention.trim(self)
+    }
   }
 }
 
