@@ -317,13 +317,17 @@ public final class Store: Sendable {
   // MARK: Reading
 
   /// Runs `body` on one consistent state of the store, beside all writes.
+  ///
+  /// - Throws: what `body` throws, as it is, and the failures of storage.
   public func read<R: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> R) async throws
     -> R
   {
     try await readers.read { [layout, suite, path, database, replica] db in
-      try StoreError.wrap(path: path) {
-        try body(
+      do {
+        return try body(
           Snapshot(db, layout: layout, suite: suite, database: database, replica: replica))
+      } catch let error as SQLiteError {
+        throw StoreError.from(error, path: path)
       }
     }
   }
