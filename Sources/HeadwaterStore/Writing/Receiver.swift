@@ -7,59 +7,72 @@ struct Receiver {
   let suite: any CryptoSuite
 
   func receive(_ operations: [SignedOperation]) throws -> [Store.Reception] {
+    let ids = operations.map { suite.hash($0.body) }
     var answers: [Store.Reception?] = Array(repeating: nil, count: operations.count)
+    // Each operation waits for one of its missing parents at a time, so it is looked at again once a parent.
     var waiting: [Digest: [Int]] = [:]
-    var ids: [Digest] = []
-    var indices: [Digest: [Int]] = [:]
-    for (index, signed) in operations.enumerated() {
-      let id = suite.hash(signed.body)
-      ids.append(id)
-      indices[id, default: []].append(index)
-    }
+    // Those that no copy can make acceptable.
+    var condemned: [Int] = []
     var queue = Array(operations.indices)
     var next = 0
     while next < queue.count {
       let index = queue[next]
       next += 1
-      if let answer = answers[index] {
-        guard case .waiting = answer else { continue }
+      if case .waiting(let missing)? = answers[index] {
+        let still = try missing.filter { try engine.log.number(of: $0) == nil }
+        if let first = still.first {
+          answers[index] = .waiting(missing: still)
+          waiting[first, default: []].append(index)
+          continue
+        }
       }
-      let answer = try receive(operations[index], id: ids[index])
+      let (answer, isOfID) = try receive(operations[index], id: ids[index])
       answers[index] = answer
       switch answer {
-      case .waiting(let missing):
-        for id in missing { waiting[id, default: []].append(index) }
-      case .admitted, .known:
-        queue += waiting.removeValue(forKey: ids[index]) ?? []
-      case .rejected: break
+      case .waiting(let missing): waiting[missing[0], default: []].append(index)
+      case .admitted, .known: queue += waiting.removeValue(forKey: ids[index]) ?? []
+      case .rejected: if isOfID { condemned.append(index) }
       }
     }
-    // What waits for something rejected is rejected, however far down.
-    var refused = operations.indices.filter {
-      if case .rejected = answers[$0]! { true } else { false }
-    }
-    while let index = refused.popLast() {
-      for child in waiting.removeValue(forKey: ids[index]) ?? [] {
-        guard case .waiting? = answers[child] else { continue }
-        // Another copy of the parent may have been fine.
-        guard try engine.log.number(of: ids[index]) == nil else { continue }
-        answers[child] = .rejected("operation \(ids[child].hex) is rejected: a parent of it is")
-        refused.append(child)
-      }
-    }
-    return answers.map { $0! }
+    return reject(whatWaitsFor: condemned, ids, answers.map { $0! })
   }
 
-  private func receive(_ signed: SignedOperation, id: Digest) throws -> Store.Reception {
-    if try engine.log.number(of: id) != nil { return .known }
-    func reject(_ why: String) -> Store.Reception {
-      .rejected("operation \(id.hex) is rejected: \(why)")
+  /// What waits for something rejected is rejected, however far down.
+  private func reject(whatWaitsFor condemned: [Int], _ ids: [Digest], _ answers: [Store.Reception])
+    -> [Store.Reception]
+  {
+    guard !condemned.isEmpty else { return answers }
+    var answers = answers
+    var children: [Digest: [Int]] = [:]
+    for (index, answer) in answers.enumerated() {
+      guard case .waiting(let missing) = answer else { continue }
+      for id in missing { children[id, default: []].append(index) }
+    }
+    var condemned = condemned
+    while let index = condemned.popLast() {
+      for child in children.removeValue(forKey: ids[index]) ?? [] {
+        guard case .waiting = answers[child] else { continue }
+        answers[child] = .rejected("operation \(ids[child].hex) is rejected: a parent of it is")
+        condemned.append(child)
+      }
+    }
+    return answers
+  }
+
+  /// The answer, and whether it is a rejection of the id: one that is due to the key or signature is of this copy
+  /// alone, and another may follow.
+  private func receive(_ signed: SignedOperation, id: Digest) throws -> (Store.Reception, Bool) {
+    if try engine.log.number(of: id) != nil { return (.known, false) }
+    func reject(_ why: String, isOfID: Bool = false) -> (Store.Reception, Bool) {
+      (.rejected("operation \(id.hex) is rejected: \(why)"), isOfID)
     }
     guard signed.suite == suite.identifier, signed.publicKey.count == suite.publicKeyByteCount,
       signed.signature.count == suite.signatureByteCount
     else { return reject("its key or signature is not of the database's suite") }
     let operation: Operation
-    do { operation = try Operation.decode(signed.body) } catch { return reject("\(error)") }
+    do { operation = try Operation.decode(signed.body) } catch {
+      return reject("\(error)", isOfID: true)
+    }
     guard suite.principal(of: signed.publicKey) == operation.author else {
       return reject("its key is not its author's")
     }
@@ -71,13 +84,13 @@ struct Receiver {
         operation, id: id, body: signed.body, suite: signed.suite, publicKey: signed.publicKey,
         signature: signed.signature)
       {
-      case .known: return .known
+      case .known: return (.known, false)
       case .admitted(let record, _):
-        return .admitted(record.reason.map { .void($0, by: record.voidedBy) } ?? .valid)
-      case .waiting(let missing): return .waiting(missing: missing)
+        return (.admitted(record.reason.map { .void($0, by: record.voidedBy) } ?? .valid), false)
+      case .waiting(let missing): return (.waiting(missing: missing), false)
       }
     } catch let error as StoreError where error.code == .rejected {
-      return .rejected(error.message)
+      return (.rejected(error.message), true)
     }
   }
 }
