@@ -198,7 +198,7 @@ public final class Store: Sendable {
         throw StoreError(.missing, "there is no store at \(path): make one with `headwater init`")
       }
       let lock = forWriting ? try WriterLock(store: path) : nil
-      let db = try Connection(path: path, mode: forWriting ? .readWrite : .readOnly)
+      let db = try Connection(path: path, mode: .readWrite)
       db.setBusyTimeout(milliseconds: 10_000)
       try StoreFile.validate(db, path: path)
       try StoreFile.configure(db, writer: forWriting, durability: options.durability)

@@ -39,7 +39,9 @@ final class ReaderPool: @unchecked Sendable {
   private func take() throws -> Connection {
     if let db = lock.withLock({ idle.popLast() }) { return db }
     return try StoreError.wrap(path: path) {
-      let db = try Connection(path: path, mode: .readOnly)
+      // Where the file may be written it is opened so, and then kept from it by `query_only`: the last
+      // connection to close tidies SQLite's files away, which one opened for reading only cannot.
+      let db = try Connection(path: path, mode: .readWrite)
       try StoreFile.configure(db, writer: false, durability: .full)
       return db
     }

@@ -20,7 +20,6 @@ final class Engine {
   let dataType: any DataType = RegisterType()
   /// The operations without children, by number.
   private(set) var frontier: Set<Int64>
-  private var maximumHeight: Int64
   private let retention: Retention?
   /// The position up to which retention was last looked at.
   private var retainedUpTo: Int64
@@ -40,11 +39,9 @@ final class Engine {
     rows = try RowTable(db, layouts: layout)
     events = try EventTable(db, suite: suite)
     frontier = []
-    maximumHeight = 0
     retainedUpTo = events.last
     let statement = try db.prepare("SELECT number FROM frontier")
     while try statement.step() { frontier.insert(statement.int(0)) }
-    for number in frontier { maximumHeight = max(maximumHeight, try log.record(number).height) }
   }
 
   /// The ids of the operations without children, sorted.
@@ -140,7 +137,6 @@ final class Engine {
     try log.insert(
       record, body: body, signature: signature, author: &author, previous: operation.previous)
     try advanceFrontier(parents: parents, to: record.number)
-    maximumHeight = max(maximumHeight, record.height)
     try apply(
       Arrival(
         operation: operation, record: record, changes: changes, seesEverything: seesEverything))
