@@ -15,6 +15,7 @@ struct TableRows: ImportSource {
   private let fields: [Int]
   private var hash = SodiumSuite().makeStreamingHash()
   private var rows = 0
+  private var isAtEnd = false
 
   init(_ path: String, table: String, schema: Schema, collection: CollectionType) throws {
     name = "\(path):\(table)"
@@ -51,10 +52,12 @@ struct TableRows: ImportSource {
   }
 
   private mutating func step() throws -> Bool {
+    // A step behind the end would begin again.
+    guard !isAtEnd else { return false }
     do {
-      guard try statement.step() else { return false }
-      rows += 1
-      return true
+      isAtEnd = try !statement.step()
+      if !isAtEnd { rows += 1 }
+      return !isAtEnd
     } catch {
       throw Failure("input", "cannot read \(name): \(error.message)")
     }
