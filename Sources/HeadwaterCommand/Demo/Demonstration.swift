@@ -28,7 +28,8 @@ struct Demonstration {
     let bob = try keys.create("bob")
     let schema = try SchemaText(name: "atlas.schema", text: AtlasSchema.text).schema()
     try say(
-      "A database is made: schema \(schema.name), \(schema.collections.count) collections, signed by alice.")
+      "A database is made: schema \(schema.name), \(schema.collections.count) collections, signed by alice."
+    )
     let store = try Headwater.create(at: storePath, schema: schema, as: alice)
 
     try await importAll(atlas, into: store, as: alice)
@@ -50,7 +51,7 @@ struct Demonstration {
     let start = clock.now
     var imported = 0
     var operations = 0
-    var isKilled = false
+    var killedAt: Int?
     for collection in atlas.collections {
       let file = "\(folder)/\(collection.name).ndjson"
       try OutputFile.create(file, with: collection.ndjson)
@@ -59,18 +60,19 @@ struct Demonstration {
         file, schema: store.schema, collection: store.schema.collections[index])
       let importer = Importer(
         store: store, key: key, collection: index, batch: Demonstration.batch, restarts: false)
-      // In two parts, so that the mirror dies in the middle of an import and not between two.
       let outcome = try await importer.run(&source) { outcome in
-        guard !isKilled, imported + outcome.rows >= atlas.rowCount / 2 else { return }
-        isKilled = true
-        kill(mirror.identifier, SIGKILL)
+        let rows = imported + outcome.rows
+        guard killedAt == nil, rows >= atlas.rowCount / 2 else { return }
+        // It shall have something to resume from, so the import waits for it to be half as far.
+        try await wait(for: Int64(rows / 2), mirror)
+        mirror.end(with: SIGKILL)
+        killedAt = rows
       }
       imported += outcome.rows
       operations += outcome.operations
       try say(
         "  \(collection.name)  \(Figures.count(outcome.rows)) rows, "
           + "\(Figures.rate(outcome.rows, outcome.seconds)) rows/s")
-      if isKilled, mirror.end(with: SIGKILL) == nil { isKilled = true }
     }
     let seconds = (clock.now - start).seconds
     try say(
@@ -79,11 +81,11 @@ struct Demonstration {
     try check(imported == atlas.rowCount, "every row was imported")
 
     let head = try await store.changes.head().position
-    mirror.end(with: SIGKILL)
     let position = try await sinkPosition()
+    try check(killedAt != nil && position ?? 0 < head, "the mirror was killed half way")
     try say(
-      "The mirror was killed (SIGKILL) when half the rows were in: it holds position "
-        + "\(position.map { Figures.count($0) } ?? "nothing yet"), the store is at \(Figures.count(head)).")
+      "The mirror was killed (SIGKILL) when \(Figures.count(killedAt ?? 0)) rows were in: it holds position "
+        + "\(Figures.count(position ?? 0)), the store is at \(Figures.count(head)).")
     let resumed = clock.now
     mirror = try startMirror()
     try await wait(for: head, mirror)
@@ -154,16 +156,19 @@ struct Demonstration {
     _ = try await replica.write(as: bob) { draft in
       try draft.update(
         "Country", key: key, set: [("name", .text("Suisse")), ("commonName", .text("La Suisse"))])
-      try draft.update("Script", key: Key([.text("Zzzz")]), set: [("name", .text("Unknown script"))])
+      try draft.update(
+        "Script", key: Key([.text("Zzzz")]), set: [("name", .text("Unknown script"))])
     }
-    try say("Alice and Bob edit the country CH at once, each in a replica that has not seen the other:")
+    try say(
+      "Alice and Bob edit the country CH at once, each in a replica that has not seen the other:")
     try say("  alice: name “Schweiz”, officialName “Confoederatio Helvetica”; deletes script Zzzz")
     try say("  bob:   name “Suisse”, commonName “La Suisse”; renames script Zzzz")
     let hers = try await Demonstration.operations(of: store)
     let his = try await Demonstration.operations(of: replica)
     try await Demonstration.give(his, to: store)
     try await Demonstration.give(hers, to: replica)
-    try await compare(store, replica, "They exchange their operations, and both replicas show the same rows")
+    try await compare(
+      store, replica, "They exchange their operations, and both replicas show the same rows")
 
     // What must have become of the row, by the rules and not by the program.
     let expected = try await store.read { snapshot in
@@ -214,7 +219,9 @@ struct Demonstration {
       case .known, .admitted: continue
       case .waiting, .rejected:
         throw Failure(
-          "demo", "a replica did not take the operation \(SodiumSuite().hash(operation.body)): \(reception)")
+          "demo",
+          "a replica did not take the operation \(SodiumSuite().hash(operation.body)): \(reception)"
+        )
       }
     }
   }

@@ -28,7 +28,9 @@ struct TableRows: ImportSource {
     do {
       connection = try Connection(path: path, mode: .readOnly)
       connection.setBusyTimeout(milliseconds: 5_000)
-      let quoted = "\"" + table.split(separator: "\"", omittingEmptySubsequences: false)
+      let quoted =
+        "\""
+        + table.split(separator: "\"", omittingEmptySubsequences: false)
         .joined(separator: "\"\"") + "\""
       statement = try connection.prepare("SELECT * FROM \(quoted)")
     } catch {
