@@ -13,7 +13,7 @@ struct Tool: AsyncParsableCommand {
       Example: headwater demo
       """,
     subcommands: [
-      KeyCommand.self, SchemaCommand.self, InitCommand.self,
+      DemoCommand.self, KeyCommand.self, SchemaCommand.self, InitCommand.self,
       UpgradeCommand.self, WriteCommand.self, ImportCommand.self, RowsCommand.self,
       LogCommand.self, ExplainCommand.self, EventsCommand.self, MirrorCommand.self,
       MirrorsCommand.self, VerifyCommand.self, RebuildCommand.self, SQLCommand.self,

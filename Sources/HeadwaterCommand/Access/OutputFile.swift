@@ -8,31 +8,37 @@ enum OutputFile {
       throw Failure("missing", "cannot read \(path): \(Host.systemError())")
     }
     let temporary = "\(target).\(getpid()).new"
-    let descriptor = open(
-      temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, information.st_mode & 0o777)
-    guard descriptor >= 0 else {
-      throw Failure("permission", "cannot write \(temporary): \(Host.systemError())")
-    }
     do {
-      defer { close(descriptor) }
-      var start = 0
-      while start < bytes.count {
-        let written = bytes.withUnsafeBytes {
-          Foreign.write(descriptor, $0.baseAddress?.advanced(by: start), $0.count - start)
-        }
-        if written < 0, errno == EINTR { continue }
-        guard written > 0, start + written < bytes.count || fsync(descriptor) == 0 else {
-          let reason = Host.systemError()
-          unlink(temporary)
-          throw Failure("output", "cannot write \(temporary): \(reason)")
-        }
-        start += written
+      try create(temporary, with: bytes, mode: information.st_mode & 0o777)
+      guard rename(temporary, target) == 0 else {
+        throw Failure("output", "cannot replace \(path): \(Host.systemError())")
       }
-    }
-    guard rename(temporary, target) == 0 else {
-      let reason = Host.systemError()
+    } catch {
       unlink(temporary)
-      throw Failure("output", "cannot replace \(path): \(reason)")
+      throw error
+    }
+  }
+
+  /// Makes a file with these bytes where there is none, and waits until it is on the disk.
+  static func create(_ path: String, with bytes: [UInt8], mode: mode_t = 0o644) throws {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+    guard descriptor >= 0 else {
+      throw Failure("permission", "cannot write \(path): \(Host.systemError())")
+    }
+    defer { close(descriptor) }
+    var start = 0
+    while start < bytes.count {
+      let written = bytes.withUnsafeBytes {
+        Foreign.write(descriptor, $0.baseAddress?.advanced(by: start), $0.count - start)
+      }
+      if written < 0, errno == EINTR { continue }
+      guard written > 0 else {
+        throw Failure("output", "cannot write \(path): \(Host.systemError())")
+      }
+      start += written
+    }
+    guard fsync(descriptor) == 0 else {
+      throw Failure("output", "cannot write \(path): \(Host.systemError())")
     }
   }
 }

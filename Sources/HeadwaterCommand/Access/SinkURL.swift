@@ -28,7 +28,8 @@ enum SinkURL: Sendable, Hashable {
     case "postgres", "postgresql":
       throw Failure.notYet("mirrors in PostgreSQL; this version has sqlite:PATH and memory:")
     case "documents":
-      throw Failure.notYet("mirrors in folders of documents; this version has sqlite:PATH and memory:")
+      throw Failure.notYet(
+        "mirrors in folders of documents; this version has sqlite:PATH and memory:")
     default:
       throw Failure(
         "invalid", "'\(text)' is no URL of a sink that is known here: say sqlite:PATH or memory:")

@@ -41,7 +41,8 @@ struct EventsCommand: AsyncParsableCommand {
       }
       guard case .transactions(let transactions) = page else {
         throw Failure(
-          "trimmed", "the events after position \(position) are no longer kept; begin with a later one")
+          "trimmed",
+          "the events after position \(position) are no longer kept; begin with a later one")
       }
       for transaction in transactions {
         for (offset, change) in transaction.changes.enumerated() {

@@ -3,7 +3,8 @@ import Headwater
 
 struct ImportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "import", abstract: "Import rows from CSV, NDJSON or a table of a SQLite database.",
+    commandName: "import",
+    abstract: "Import rows from CSV, NDJSON or a table of a SQLite database.",
     discussion: """
       What a file is follows from its name: .csv, .tsv, .ndjson or .jsonl, or FILE.sqlite:TABLE (also .db, \
       .sqlite3). Columns are found by the names in the header. Rows are created, or assigned where their \
@@ -26,7 +27,8 @@ struct ImportCommand: AsyncParsableCommand {
   var files: [String]
   @Option(help: "What the files are, whatever their names say.") var format: Format?
   @Option(help: ArgumentHelp("Rows in an operation.", valueName: "rows")) var batch = 500
-  @Flag(help: "Import the files from their start, whatever was imported before.") var restart = false
+  @Flag(help: "Import the files from their start, whatever was imported before.") var restart =
+    false
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -106,7 +108,8 @@ struct ImportCommand: AsyncParsableCommand {
     }
     throw Failure(
       "invalid",
-      "what is \(path)? Its name ends in none of .csv, .tsv, .ndjson, .jsonl and .sqlite:TABLE; say --format")
+      "what is \(path)? Its name ends in none of .csv, .tsv, .ndjson, .jsonl and .sqlite:TABLE; say --format"
+    )
   }
 
   private func report(_ outcome: Importer.Outcome, _ collection: String, _ file: String) throws {
@@ -124,11 +127,13 @@ struct ImportCommand: AsyncParsableCommand {
     }
     if isUnchanged {
       return try Output.standard.print(
-        "\(collection): \(file) is imported already, \(Figures.count(outcome.earlier)) rows; nothing to do")
+        "\(collection): \(file) is imported already, \(Figures.rows(outcome.earlier)); nothing to do"
+      )
     }
-    var text = "\(collection): \(Figures.count(outcome.rows)) rows from \(file) in "
+    var text = "\(collection): \(Figures.rows(outcome.rows)) from \(file) in "
     text += "\(outcome.operations) \(outcome.operations == 1 ? "operation" : "operations")"
-    text += ", \(Figures.time(outcome.seconds)), \(Figures.rate(outcome.rows, outcome.seconds)) rows/s"
+    text +=
+      ", \(Figures.time(outcome.seconds)), \(Figures.rate(outcome.rows, outcome.seconds)) rows/s"
     if outcome.earlier > 0 {
       text += " (after \(Figures.count(outcome.earlier)) that were imported before)"
     }

@@ -4,7 +4,8 @@ import Synchronization
 
 struct MirrorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "mirror", abstract: "Materialise the rows in other databases, and keep them in step.",
+    commandName: "mirror",
+    abstract: "Materialise the rows in other databases, and keep them in step.",
     discussion: """
       Ends when each sink holds what the store held at the start; with --follow it goes on until it is \
       interrupted, which is exit code 0. Progress is kept in the sink: a mirror that was killed goes on \

@@ -90,6 +90,8 @@ struct BundleCommand: ParsableCommand {
     @Argument(help: "The file of the store.") var store: String
     @Argument(help: "The file of the bundle.") var file: String
 
-    func run() throws { throw Failure.notYet("`bundle apply`: this version takes no operations from elsewhere") }
+    func run() throws {
+      throw Failure.notYet("`bundle apply`: this version takes no operations from elsewhere")
+    }
   }
 }

@@ -72,7 +72,8 @@ struct SQLQuery {
       try connection.execute("PRAGMA query_only = 1")
       let statement = try connection.prepare(text)
       guard statement.isReadOnly, statement.columnCount > 0 else {
-        throw Failure("invalid", "that is no query: a mirror is read, and written by its store alone")
+        throw Failure(
+          "invalid", "that is no query: a mirror is read, and written by its store alone")
       }
       switch form {
       case .table: try table(statement)

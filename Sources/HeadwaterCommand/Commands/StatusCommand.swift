@@ -65,7 +65,8 @@ struct StatusCommand: AsyncParsableCommand {
     try out.print("replica     \(store.replica)")
     try out.print(
       "operations  \(Figures.count(status.operations)), \(Figures.count(status.voidOperations)) void, "
-        + "by \(status.authors) \(status.authors == 1 ? "author" : "authors"), height \(status.height)")
+        + "by \(status.authors) \(status.authors == 1 ? "author" : "authors"), height \(status.height)"
+    )
     try out.print("frontier    " + heads.map { String($0.hex.prefix(12)) }.joined(separator: " "))
     if status.position == 0 {
       try out.print("events      none")
@@ -78,7 +79,8 @@ struct StatusCommand: AsyncParsableCommand {
     }
     for found in status.equivocations {
       try out.print(
-        "forked      author \(found.author.hex) wrote \(found.operation.hex) beside an operation of its own")
+        "forked      author \(found.author.hex) wrote \(found.operation.hex) beside an operation of its own"
+      )
     }
   }
 }

@@ -41,7 +41,8 @@ struct VerifyCommand: AsyncParsableCommand {
 
   private func verify(_ store: Store, _ url: SinkURL) async throws -> Bool {
     switch url {
-    case .memory: throw Failure("invalid", "a mirror in memory went with the process that filled it")
+    case .memory:
+      throw Failure("invalid", "a mirror in memory went with the process that filled it")
     case .sqlite(let path):
       // Looking at a mirror that is not there must not make one.
       _ = try InputFile(path)

@@ -88,7 +88,11 @@ enum RowForm {
   static func fields(of change: Snapshot.LoggedChange)
     -> [(name: String, type: FieldType?, value: Value?)]
   {
-    change.fields.compactMap { field in
+    let absent = change.fields.filter { $0.isPresence && $0.value != .bool(true) }
+      .map { $0.name + "." }
+    return change.fields.compactMap { field in
+      // Of a record that is not there nothing more is to be said.
+      if absent.contains(where: { field.name.hasPrefix($0) }) { return nil }
       guard field.isPresence else { return (field.name, field.field.type, field.value) }
       guard field.value == .bool(true) else { return (field.name, nil, nil) }
       let prefix = field.name + "."

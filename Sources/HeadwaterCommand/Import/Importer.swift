@@ -23,7 +23,7 @@ struct Importer {
 
   /// Imports what is not imported yet.
   func run(
-    _ source: inout any ImportSource, progress: (Outcome) -> Void
+    _ source: inout any ImportSource, progress: (Outcome) async throws -> Void
   ) async throws -> Outcome {
     let clock = ContinuousClock()
     let start = clock.now
@@ -50,7 +50,7 @@ struct Importer {
       outcome.rows += batch.rows.count
       outcome.operations += 1
       outcome.seconds = (clock.now - start).seconds
-      progress(outcome)
+      try await progress(outcome)
     }
 
     do {

@@ -15,6 +15,7 @@ struct TableRows: ImportSource {
   private let fields: [Int]
   private var hash = SodiumSuite().makeStreamingHash()
   private var rows = 0
+  private var isAtEnd = false
 
   init(_ path: String, table: String, schema: Schema, collection: CollectionType) throws {
     name = "\(path):\(table)"
@@ -27,7 +28,9 @@ struct TableRows: ImportSource {
     do {
       connection = try Connection(path: path, mode: .readOnly)
       connection.setBusyTimeout(milliseconds: 5_000)
-      let quoted = "\"" + table.split(separator: "\"", omittingEmptySubsequences: false)
+      let quoted =
+        "\""
+        + table.split(separator: "\"", omittingEmptySubsequences: false)
         .joined(separator: "\"\"") + "\""
       statement = try connection.prepare("SELECT * FROM \(quoted)")
     } catch {
@@ -51,10 +54,12 @@ struct TableRows: ImportSource {
   }
 
   private mutating func step() throws -> Bool {
+    // A step behind the end would begin again.
+    guard !isAtEnd else { return false }
     do {
-      guard try statement.step() else { return false }
-      rows += 1
-      return true
+      isAtEnd = try !statement.step()
+      if !isAtEnd { rows += 1 }
+      return !isAtEnd
     } catch {
       throw Failure("input", "cannot read \(name): \(error.message)")
     }

@@ -218,7 +218,8 @@ enum ColumnMap {
         let known = collection.fields.map(\.name).joined(separator: ", ")
         throw Failure(
           "invalid",
-          "\(source), column \(index + 1), “\(name)”: \(error.message) (\(collection.name) has \(known))")
+          "\(source), column \(index + 1), “\(name)”: \(error.message) (\(collection.name) has \(known))"
+        )
       }
       guard !fields.contains(field) else {
         throw Failure("invalid", "\(source): two columns are called “\(name)”")

@@ -39,6 +39,11 @@ enum Figures {
     return String(decoding: out, as: UTF8.self)
   }
 
+  /// `1 row`, `13,795 rows`
+  static func rows(_ count: Int) -> String {
+    "\(Figures.count(count)) \(count == 1 ? "row" : "rows")"
+  }
+
   /// How many a second, or a dash where the time is too short to tell.
   static func rate(_ count: Int, _ seconds: Double) -> String {
     seconds < 0.000_1 ? "–" : Figures.count(Int(Double(count) / seconds))
