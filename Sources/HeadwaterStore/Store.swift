@@ -58,6 +58,8 @@ public final class Store: Sendable {
     writer?.onCommit = { [weak self] in self?.wakeWaiters() }
   }
 
+  deinit { writer?.settle() }
+
   // MARK: Opening
 
   /// Makes a new store with the genesis of a new database.

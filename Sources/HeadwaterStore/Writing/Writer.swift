@@ -20,6 +20,8 @@ final class Writer: @unchecked Sendable {
     let finish: @Sendable ((any Error)?) -> Void
   }
 
+  private static let isOnQueue = DispatchSpecificKey<ObjectIdentifier>()
+
   private let queue = DispatchQueue(label: "headwater.store.writer")
   private let pending = Mutex<(jobs: [Job], isScheduled: Bool)>(([], false))
   private let path: String
@@ -35,6 +37,13 @@ final class Writer: @unchecked Sendable {
     self.path = path
     self.makeEngine = makeEngine
     self.db = db
+    queue.setSpecific(key: Writer.isOnQueue, value: ObjectIdentifier(self))
+  }
+
+  /// Returns when what is under way is over: the queue holds on to the writer, and so to the lock of the file, until
+  /// just after the last writes were told that they are durable.
+  func settle() {
+    if DispatchQueue.getSpecific(key: Writer.isOnQueue) != ObjectIdentifier(self) { queue.sync {} }
   }
 
   /// The engine; on the queue, or before the store is handed out.
