@@ -231,9 +231,15 @@ final class OperationTable {
       number: statement.int(0), principal: principal,
       suite: UInt8(truncatingIfNeeded: statement.int(2)), publicKey: statement.bytes(3),
       highest: statement.isNull(4) ? nil : statement.int(4))
-    if authorsByNumber.count > 4_096 {
+    if authorsByNumber.count > 4_096 + dirtyAuthors.count {
+      // What is not written yet stays.
+      let unwritten = dirtyAuthors.compactMap { authorsByNumber[$0] }
       authorsByNumber.removeAll()
       authorsByPrincipal.removeAll()
+      for author in unwritten {
+        authorsByNumber[author.number] = author
+        authorsByPrincipal[author.principal] = author
+      }
     }
     authorsByNumber[author.number] = author
     authorsByPrincipal[principal] = author

@@ -22,8 +22,10 @@ public final class Draft {
   private var overlay: [StorageKey: Overlay] = [:]
 
   private enum Overlay {
-    /// By the change with that index, and nothing since.
+    /// By the change with that index, and nothing since; where the row was live in the author's past, on top of that.
     case created(by: Int)
+    /// Likewise, on top of what earlier changes had made of the row; nil where they had deleted it.
+    case createdAgain(by: Int, [Value?]?)
     /// The values of its slots.
     case live([Value?])
     case deleted
@@ -50,22 +52,30 @@ public final class Draft {
   private func values(_ collection: Int, _ key: Key) throws(StoreError) -> [Value?]? {
     let storageKey = Draft.storageKey(collection, key)
     switch overlay[storageKey] {
-    case .created(let index): return values(createdBy: index)
+    case .created(let index): return values(createdBy: index, over: try pastValues(storageKey))
+    case .createdAgain(let index, let before): return values(createdBy: index, over: before)
     case .live(let values): return values
     case .deleted: return nil
-    case nil: break
+    case nil: return try pastValues(storageKey)
     }
-    return try StoreError.wrap(path: "the store") {
+  }
+
+  private func pastValues(_ storageKey: StorageKey) throws(StoreError) -> [Value?]? {
+    try StoreError.wrap(path: "the store") {
       guard let past, let row = try past.engine.rows.row(storageKey) else { return nil }
       return try past.values(row)
     }
   }
 
-  /// The values of the slots of a row that a change of the draft creates.
-  private func values(createdBy index: Int) -> [Value?] {
+  /// The values of the slots of a row that a change of the draft creates, if before it had those of `before`.
+  private func values(createdBy index: Int, over before: [Value?]?) -> [Value?] {
     let change = changes[index]
     let shape = layout.collections[change.collection]
     var values = shape.slots.map(\.defaultValue)
+    // A create of a live row assigns what it names; readonly fields are those of the last create alone.
+    if let before {
+      for slot in values.indices where !shape.readonlySlots[slot] { values[slot] = before[slot] }
+    }
     for assignment in change.assignments {
       if case .set(let value) = assignment.change { values[assignment.slot] = value }
     }
@@ -191,7 +201,10 @@ public final class Draft {
 
   private func append(_ collection: Int, key: Key?, _ assignments: [Assignment]) -> Created {
     let storageKey = Draft.storageKey(collection, key ?? Key([.created(index: changes.count)]))
-    overlay[storageKey] = .created(by: changes.count)
+    if let before = overlay.updateValue(.created(by: changes.count), forKey: storageKey) {
+      let values: [Value?]? = if case .live(let values) = before { values } else { nil }
+      overlay[storageKey] = .createdAgain(by: changes.count, values)
+    }
     changes.append(
       RowChange(kind: .create, collection: collection, key: key, assignments: assignments))
     return Created(index: changes.count - 1, key: key)

@@ -325,23 +325,69 @@ final class Engine {
   // MARK: Events
 
   private func emit(_ effects: [Effect], _ arrival: Arrival) throws {
-    var records: [EventRecord] = []
-    var deletes: [EventRecord] = []
+    var gone: [(row: RowState, record: EventRecord)] = []
+    var come: [(row: RowState, record: EventRecord)] = []
+    var changed: [EventRecord] = []
+    var mustOrder = arrival.changes.contains { $0.kind != .create }
     for effect in effects {
       let row = effect.row
       let after = row.isVisible ? visibleValues(row) : nil
       guard row.before != nil || after != nil, row.before != after else { continue }
       let record = EventRecord(
         collection: row.collection, before: row.before, after: after, reason: effect.reason)
-      if after == nil { deletes.append(record) } else { records.append(record) }
+      if after == nil {
+        gone.append((row, record))
+      } else if row.before == nil {
+        come.append((row, record))
+        // New rows alone are in order: each refers to what was there before it.
+        if !row.isFresh { mustOrder = true }
+      } else {
+        changed.append(record)
+      }
     }
-    // Effects spread from a row to those that refer to it: so what refers is deleted first.
-    deletes.reverse()
-    guard !deletes.isEmpty || !records.isEmpty else { return }
+    // What refers goes first, and comes last.
+    if gone.count > 1 { gone = try targetsFirst(gone).reversed() }
+    if mustOrder, come.count > 1 { come = try targetsFirst(come) }
+    guard !gone.isEmpty || !come.isEmpty || !changed.isEmpty else { return }
     let author = try log.author(number: arrival.record.author)
     try events.append(
-      deletes + records, operations: [arrival.record.id], author: author.principal,
-      time: arrival.record.time, frontier: try frontierIDs())
+      gone.map(\.record) + come.map(\.record) + changed, operations: [arrival.record.id],
+      author: author.principal, time: arrival.record.time, frontier: try frontierIDs())
+  }
+
+  /// The same in an order in which each row follows those that it refers to, as far as cycles allow.
+  private func targetsFirst(_ all: [(row: RowState, record: EventRecord)]) throws -> [(
+    row: RowState, record: EventRecord
+  )] {
+    let indices = Dictionary(uniqueKeysWithValues: all.indices.map { (all[$0].row.number, $0) })
+    var result: [(row: RowState, record: EventRecord)] = []
+    result.reserveCapacity(all.count)
+    var isSeen = Array(repeating: false, count: all.count)
+    for start in all.indices where !isSeen[start] {
+      isSeen[start] = true
+      var stack = [(index: start, targets: try targets(all[start].record)[...])]
+      while let top = stack.last {
+        if let target = top.targets.first {
+          stack[stack.count - 1].targets.removeFirst()
+          guard let index = indices[target], !isSeen[index] else { continue }
+          isSeen[index] = true
+          stack.append((index, try targets(all[index].record)[...]))
+        } else {
+          result.append(all[top.index])
+          stack.removeLast()
+        }
+      }
+    }
+    return result
+  }
+
+  /// The numbers of the rows that the row of an event refers to.
+  private func targets(_ record: EventRecord) throws -> [Int64] {
+    guard let image = record.after ?? record.before else { return [] }
+    return try layout.collections[record.collection].references.compactMap { reference in
+      guard case .reference(let key)? = image[reference.slot] else { return nil }
+      return try rows.row(StorageKey(reference.target, key))?.number
+    }
   }
 
   /// Writes everything that is kept in memory; call before committing.

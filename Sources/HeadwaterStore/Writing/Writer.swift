@@ -20,6 +20,7 @@ final class Writer: @unchecked Sendable {
     let finish: @Sendable ((any Error)?) -> Void
   }
 
+
   private let queue = DispatchQueue(label: "headwater.store.writer")
   private let pending = Mutex<(jobs: [Job], isScheduled: Bool)>(([], false))
   private let path: String
