@@ -5,6 +5,15 @@ cd "$(dirname "$0")/.."
 
 scripts/format.sh check
 
+# Compose files are checked where the client is there to do it.
+for compose in "docker compose" docker-compose; do
+  if $compose version >/dev/null 2>&1; then
+    HEADWATER_POSTGRES_PASSWORD=check $compose -f docker-compose.yml config >/dev/null
+    echo "docker-compose.yml is sound ($compose config)"
+    break
+  fi
+done
+
 swift build --build-tests
 
 output=$(mktemp)
