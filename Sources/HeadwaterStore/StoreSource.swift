@@ -88,7 +88,10 @@ extension Store {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let isOver = waiters.withLock { waiters in
-          if waiters.commits > commits || Task.isCancelled { return true }
+          // The timer may have fired before there was anybody to wake.
+          if waiters.commits > commits || Task.isCancelled || ContinuousClock.now >= deadline {
+            return true
+          }
           waiters.continuations[key] = continuation
           return false
         }
