@@ -137,7 +137,7 @@ import Testing
     #expect(try await bench.succeed("sql", "shop.store", query, "--json").lines.count == 1)
 
     for statement in [
-      "DELETE FROM Product", "SELECT 1; SELECT 2", "VACUUM INTO 'copy.sqlite'", "", "-- nothing",
+      "DELETE FROM Product", "SELECT 1; SELECT 2", "VACUUM INTO 'copy.sqlite'", "", "/* nothing */",
       "ATTACH 'x.sqlite' AS x", "CREATE TABLE t (a)", "PRAGMA user_version = 7",
     ] {
       let outcome = try await bench.run(["sql", "shop.store", statement])
@@ -151,7 +151,7 @@ import Testing
       let outcome = try await bench.run(["sql", "shop.store", statement])
       #expect(outcome.status == 0, "\(statement): \(outcome.errors)")
     }
-    try await bench.fail(2, "no such table", "sql", "shop.store", "SELECT * FROM Nothing")
+    try await bench.fail(2, "no such table", "sql", "shop.store", "SELECT * FROM Nowhere")
     try await bench.fail(
       2, "cannot read none.sqlite", "sql", "shop.store", "--to", "sqlite:none.sqlite", "SELECT 1")
   }

@@ -21,7 +21,7 @@ import Testing
       try await bench.succeed("rows", "shop.store", "Product").output == """
         sku  name    price  stock  added  size         supplier  owner
         ---  ------  -----  -----  -----  -----------  --------  -----
-        A    Widget   9.90      5         {"width":3}            \("")
+        A    Widget   9.90      5         {"width":3}
 
         """)
     #expect(

@@ -124,13 +124,15 @@ import Testing
     let input = Pipe()
     let first = try bench.start(["write", "shop.store", "--as", "alice"], input: input)
     try await Workbench.wait("the first writer opens the store") {
-      let outcome = try await bench.run(
-        ["write", "shop.store", "--as", "alice"], input: "")
-      guard outcome.status != 0 else { return false }
-      #expect(outcome.status == 2)
-      #expect(outcome.errors.contains("another process (process \(first.processIdentifier))"))
-      return true
+      FileManager.default.fileExists(atPath: bench.path("shop.store-lock"))
     }
+    try await Workbench.wait("it has noted who it is") {
+      let holder = try? String(contentsOfFile: bench.path("shop.store-lock"), encoding: .utf8)
+      return holder == "\(first.processIdentifier)\n"
+    }
+    try await bench.fail(
+      2, "another process (process \(first.processIdentifier))", "write", "shop.store", "--as",
+      "alice")
     // Readers may be many.
     try await bench.succeed("rows", "shop.store", "Product")
     try input.fileHandleForWriting.close()

@@ -53,13 +53,9 @@ struct TextTable {
       if index > 0 { text += "  " }
       let padding = String(
         repeating: " ", count: max(0, widths[index] - cell.unicodeScalars.count))
-      if isRight[index] {
-        text += padding + cell
-      } else {
-        text += cell
-        if index < cells.count - 1 { text += padding }
-      }
+      text += isRight[index] ? padding + cell : cell + padding
     }
+    while text.utf8.last == 0x20 { text.removeLast() }
     return text
   }
 

@@ -8,9 +8,14 @@ import Synchronization
 /// So a program that prepares the next write while the last ones are stored keeps both busy; it bounds how
 /// many are under way by awaiting the oldest. May be used from anywhere.
 public final class WriteSequence: Sendable {
+  /// Shared with the writes under way, which must not keep the store open.
+  private final class State: Sendable {
+    let hasFailed = Atomic(false)
+  }
+
   private let store: Store
   private let stopsAtFailure: Bool
-  private let hasFailed = Atomic(false)
+  private let state = State()
 
   /// - Parameter stopsAtFailure: whether nothing is written after a write that failed, not even what was handed over
   ///   before it was known: those writes throw `CancellationError`.
@@ -31,18 +36,18 @@ public final class WriteSequence: Sendable {
       return pending
     }
     let time = store.options.clock()
-    writer.enqueue { [self] engine in
-      if stopsAtFailure, hasFailed.load(ordering: .relaxed) { throw CancellationError() }
+    writer.enqueue { [state, stopsAtFailure] engine in
+      if stopsAtFailure, state.hasFailed.load(ordering: .relaxed) { throw CancellationError() }
       do {
         return try Store.write(
           engine, as: signer, at: nil, time: time, bookmark: bookmark, body)
       } catch {
-        hasFailed.store(true, ordering: .relaxed)
+        state.hasFailed.store(true, ordering: .relaxed)
         throw error
       }
-    } _: { [self] result in
+    } _: { [state] result in
       // The commit may fail as a whole after the write in it went well.
-      if case .failure = result { hasFailed.store(true, ordering: .relaxed) }
+      if case .failure = result { state.hasFailed.store(true, ordering: .relaxed) }
       pending.finish(result)
     }
     return pending
