@@ -112,14 +112,15 @@ final class EventTable {
     case .gone: writer.null()
     case .values(let values): encode(values)
     case .appeared(let row, let plan):
-      writer.arrayHeader(row.values.count)
-      for slot in row.values.indices {
-        if row.stamps[slot] == 0 {
+      let (values, stamps, masked) = (row.values, row.stamps, row.masked)
+      writer.arrayHeader(values.count)
+      for slot in values.indices {
+        if stamps[slot] == 0 {
           writer.value(plan.slots[slot].defaultValue)
-        } else if !row.masked.isEmpty, row.masked.contains(slot) {
+        } else if !masked.isEmpty, masked.contains(slot) {
           writer.null()
         } else {
-          writer.value(row.values[slot])
+          writer.value(values[slot])
         }
       }
     }

@@ -272,12 +272,7 @@ final class Engine {
       return survivors == 0
     }
     if row.isFresh, change.kind == .create {
-      // The first assignment of a register is its value.
-      for assignment in change.assignments {
-        guard case .set(let value) = assignment.change else { continue }
-        row.values[assignment.slot] = value
-        row.stamps[assignment.slot] = number
-      }
+      row.assign(change.assignments, stamp: number)
       return true
     }
     for assignment in change.assignments {
