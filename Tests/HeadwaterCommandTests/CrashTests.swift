@@ -76,16 +76,20 @@ import Testing
       input: #"{"changes":[{"create":"Supplier","row":{"name":"x"}}]}"# + "\n")
   }
 
-  @Test func aMirrorThatIsKilledResumes() async throws {
+  @Test(arguments: [UInt64](1...4))
+  func aMirrorThatIsKilledAtRandomPointsResumes(seed: UInt64) async throws {
+    var state = seed &* 0x9E37_79B9_7F4A_7C15
     let bench = try await Workbench.withShop()
     let rows = (0..<4_000).map { "P-\($0),n,\($0)" }
     try bench.write("p.csv", "sku,name,price\n" + rows.joined(separator: "\n") + "\n")
     let writer = try bench.start(
       ["import", "shop.store", "--as", "alice", "Product=p.csv", "--batch", "10"])
-    for round in 1...4 {
+    for _ in 0..<6 {
       let mirror = try bench.start(
         ["mirror", "shop.store", "--to", "sqlite:m.sqlite", "--follow"])
-      try await Task.sleep(for: .milliseconds(60 * round))
+      // A linear congruential generator (Knuth's MMIX): the seed says where each process dies.
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      try await Task.sleep(for: .microseconds(Int(5_000 + (state >> 33) % 200_000)))
       Workbench.kill(mirror)
     }
     writer.waitUntilExit()

@@ -5,9 +5,16 @@ import SQLiteDriver
 
 /// The difference of one visible row, in slots.
 struct EventRecord {
+  enum After {
+    case gone
+    case values([Value?])
+    /// The visible values of a row that was not visible before, encoded where they lie.
+    case appeared(RowState, CollectionPlan)
+  }
+
   let collection: Int
   let before: [Value?]?
-  let after: [Value?]?
+  let after: After
   let reason: Cause.Reason
 }
 
@@ -101,17 +108,29 @@ final class EventTable {
     writer.arrayHeader(4)
     writer.unsigned(UInt64(record.collection))
     writer.unsigned(UInt64(EventTable.reasons.firstIndex(of: record.reason)!))
-    if let after = record.after { encode(after) } else { writer.null() }
-    switch (record.before, record.after) {
-    case (nil, _): writer.null()
-    case (let before?, nil): encode(before)
-    case (let before?, let after?):
-      let changed = before.indices.filter { before[$0] != after[$0] }
-      writer.mapHeader(changed.count)
-      for slot in changed {
-        writer.unsigned(UInt64(slot))
-        writer.value(before[slot])
+    switch record.after {
+    case .gone: writer.null()
+    case .values(let values): encode(values)
+    case .appeared(let row, let plan):
+      let (values, stamps, masked) = (row.values, row.stamps, row.masked)
+      writer.arrayHeader(values.count)
+      for slot in values.indices {
+        if stamps[slot] == 0 {
+          writer.value(plan.slots[slot].defaultValue)
+        } else if !masked.isEmpty, masked.contains(slot) {
+          writer.null()
+        } else {
+          writer.value(values[slot])
+        }
       }
+    }
+    guard let before = record.before else { return writer.null() }
+    guard case .values(let after) = record.after else { return encode(before) }
+    let changed = before.indices.filter { before[$0] != after[$0] }
+    writer.mapHeader(changed.count)
+    for slot in changed {
+      writer.unsigned(UInt64(slot))
+      writer.value(before[slot])
     }
   }
 

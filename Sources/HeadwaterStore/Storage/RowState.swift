@@ -1,3 +1,4 @@
+import HeadwaterLog
 import HeadwaterModel
 import SQLiteDriver
 
@@ -43,6 +44,20 @@ final class RowState {
     values = Array(repeating: nil, count: slotCount)
     stamps = Array(repeating: 0, count: slotCount)
     isNew = true
+  }
+
+  /// Assigns slots that nobody has assigned: the first assignment of a register is its value.
+  func assign(_ assignments: [Assignment], stamp: Int64) {
+    // One access for all slots, because each access of a stored array is checked for exclusivity.
+    values.withUnsafeMutableBufferPointer { values in
+      stamps.withUnsafeMutableBufferPointer { stamps in
+        for assignment in assignments {
+          guard case .set(let value) = assignment.change else { continue }
+          values[assignment.slot] = value
+          stamps[assignment.slot] = stamp
+        }
+      }
+    }
   }
 
   /// Forgets everything folded.
@@ -243,12 +258,13 @@ final class RowTable {
       if row.isLive {
         var uniform = true
         writer.removeAll()
-        for slot in row.values.indices {
-          if row.stamps[slot] == 0 {
+        let (values, stamps, creator) = (row.values, row.stamps, row.creator)
+        for slot in values.indices {
+          if stamps[slot] == 0 {
             writer.undefined()
           } else {
-            writer.value(row.values[slot])
-            if row.stamps[slot] != row.creator { uniform = false }
+            writer.value(values[slot])
+            if stamps[slot] != creator { uniform = false }
           }
         }
         if uniform { statement.bindNull(4) } else { statement.bind(4, bytes(row.stamps)) }

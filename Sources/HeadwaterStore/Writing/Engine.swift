@@ -272,12 +272,7 @@ final class Engine {
       return survivors == 0
     }
     if row.isFresh, change.kind == .create {
-      for assignment in change.assignments {
-        var state = FieldState(value: nil, stamp: 0)
-        dataType.apply(assignment.change, stamp: number, to: &state, isLater: { _, _ in true })
-        row.values[assignment.slot] = state.value
-        row.stamps[assignment.slot] = state.stamp
-      }
+      row.assign(change.assignments, stamp: number)
       return true
     }
     for assignment in change.assignments {
@@ -331,11 +326,21 @@ final class Engine {
     var mustOrder = arrival.changes.contains { $0.kind != .create }
     for effect in effects {
       let row = effect.row
-      let after = row.isVisible ? visibleValues(row) : nil
-      guard row.before != nil || after != nil, row.before != after else { continue }
+      var after = EventRecord.After.gone
+      if row.isVisible {
+        if let before = row.before {
+          let values = visibleValues(row)
+          guard values != before else { continue }
+          after = .values(values)
+        } else {
+          after = .appeared(row, layout.collections[row.collection])
+        }
+      } else if row.before == nil {
+        continue
+      }
       let record = EventRecord(
         collection: row.collection, before: row.before, after: after, reason: effect.reason)
-      if after == nil {
+      if !row.isVisible {
         gone.append((row, record))
       } else if row.before == nil {
         come.append((row, record))
@@ -365,13 +370,13 @@ final class Engine {
     var isSeen = Array(repeating: false, count: all.count)
     for start in all.indices where !isSeen[start] {
       isSeen[start] = true
-      var stack = [(index: start, targets: try targets(all[start].record)[...])]
+      var stack = [(index: start, targets: try targets(all[start].row)[...])]
       while let top = stack.last {
         if let target = top.targets.first {
           stack[stack.count - 1].targets.removeFirst()
           guard let index = indices[target], !isSeen[index] else { continue }
           isSeen[index] = true
-          stack.append((index, try targets(all[index].record)[...]))
+          stack.append((index, try targets(all[index].row)[...]))
         } else {
           result.append(all[top.index])
           stack.removeLast()
@@ -381,10 +386,10 @@ final class Engine {
     return result
   }
 
-  /// The numbers of the rows that the row of an event refers to.
-  private func targets(_ record: EventRecord) throws -> [Int64] {
-    guard let image = record.after ?? record.before else { return [] }
-    return try layout.collections[record.collection].references.compactMap { reference in
+  /// The numbers of the rows that a row refers to, or did before it went.
+  private func targets(_ row: RowState) throws -> [Int64] {
+    let image = row.before ?? row.values
+    return try layout.collections[row.collection].references.compactMap { reference in
       guard case .reference(let key)? = image[reference.slot] else { return nil }
       return try rows.row(StorageKey(reference.target, key))?.number
     }
