@@ -58,6 +58,25 @@ import Testing
     try await bench.succeed("verify", "shop.store", "--to", "sqlite:m.sqlite")
   }
 
+  @Test func theStoreIsWhatItsOperationsSay() async throws {
+    let bench = try await filled()
+    let found = try await bench.succeed("verify", "shop.store", "--deep", "--json").objects()[0]
+    #expect(found["equal"] as? Bool == true)
+    #expect(found["operations"] as? Int == 3)
+    #expect(found["rows"] as? Int == 3)
+    let sqlite = Process()
+    sqlite.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    sqlite.arguments = [
+      "sqlite3", bench.path("shop.store"),
+      "UPDATE operation SET signature = zeroblob(64) WHERE height = 2",
+    ]
+    try sqlite.run()
+    sqlite.waitUntilExit()
+    let forged = try await bench.run(["verify", "shop.store", "--deep", "--json"])
+    #expect(forged.status == 1)
+    #expect((try forged.objects()[0]["differences"] as? [String])?.count == 1)
+  }
+
   @Test func severalSinksFromAConfiguration() async throws {
     let bench = try await filled()
     try bench.write(

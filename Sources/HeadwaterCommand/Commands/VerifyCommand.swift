@@ -33,7 +33,7 @@ struct VerifyCommand: AsyncParsableCommand {
     let store = try Headwater.open(store, forWriting: false)
     var isEqual = true
     if deep {
-      isEqual = try await DeepVerification.run(store, json: output.json)
+      isEqual = try await verifyDeep(store)
     }
     if let url { isEqual = try await verify(store, url) && isEqual }
     if !isEqual { throw ExitCode.no }
@@ -55,6 +55,29 @@ struct VerifyCommand: AsyncParsableCommand {
       try show(found, url)
     }
     return found.isEqual
+  }
+
+  /// Compares the store with the plain reading of all its operations.
+  private func verifyDeep(_ store: Store) async throws -> Bool {
+    let isTold = Output.error.isTerminal
+    let found = try await store.verifyDeep { if isTold { Output.error.say($0) } }
+    let isEqual = found.differences.isEmpty
+    if output.json {
+      var line = JSONLine()
+      line.bool("equal", isEqual)
+      line.int("operations", Int64(found.operations))
+      line.int("rows", Int64(found.rows))
+      line.strings("differences", found.differences)
+      try Output.standard.print(line.finish())
+    } else if isEqual {
+      try Output.standard.print(
+        "the store is what its operations say: \(Figures.count(found.operations)) operations, "
+          + Figures.rows(found.rows))
+    } else {
+      try Output.standard.print("the store is not what its operations say:")
+      for difference in found.differences { try Output.standard.print("  \(difference)") }
+    }
+    return isEqual
   }
 
   private static func form(_ found: Verification, repaired: Bool) -> [UInt8] {
@@ -95,12 +118,5 @@ struct VerifyCommand: AsyncParsableCommand {
         "  \(difference.kind.rawValue)  \(collection.name) \(String(decoding: key, as: UTF8.self))")
     }
     if found.differenceCount > 20 { try out.print("  … (--json lists up to 1,000)") }
-  }
-}
-
-/// The store against the plain reading of all its operations.
-enum DeepVerification {
-  static func run(_ store: Store, json: Bool) async throws -> Bool {
-    throw Failure.notYet("`verify --deep`: comparing a store with the reference")
   }
 }
