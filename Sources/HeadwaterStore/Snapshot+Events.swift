@@ -12,7 +12,7 @@ extension Snapshot {
     defer { statement.reset() }
     if try statement.step() {
       position = statement.int(0)
-      guard let stored = Digest(bytes: statement.bytes(1)) else {
+      guard let stored = Digest(bytes: statement.bytes(1)), position < .max else {
         throw StoreError(.damaged, "the last event of the store is damaged")
       }
       digest = stored
@@ -71,10 +71,17 @@ extension Snapshot {
     var changes: [Change] = []
     while try statement.step() {
       let (first, last, begins) = (statement.int(0), statement.int(1), statement.int(2))
+      // A reader that stands in the middle of a transaction goes on with the next.
+      if changes.isEmpty, begins != first { continue }
+      guard first <= last, begins <= first, last < .max else {
+        throw StoreError(
+          .damaged,
+          "the events from position \(first) are damaged: restore the store from a backup")
+      }
       if changes.isEmpty, begins == first,
         statement.isNull(3) || last - first + 1 > maximumTransaction
       {
-        let end = try transactionEnd(from: first)
+        let end = max(last, try transactionEnd(from: first))
         if end - first + 1 > maximumTransaction {
           return result.isEmpty ? .oversized(changes: Int(end - first + 1)) : .transactions(result)
         }
@@ -117,6 +124,7 @@ extension Snapshot {
 
   /// A page of all visible rows in storage order (see `ChangeSource.rows`).
   func page(after position: RowPosition?, limit: Int) throws -> RowPage {
+    let limit = min(max(1, limit), 1 << 20)
     let found = try rows.visible(
       after: position.map { StorageKey($0.collection, $0.key) }, upTo: nil, limit: limit + 1)
     var causes: [Int64: Cause] = [:]

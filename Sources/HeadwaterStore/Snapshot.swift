@@ -22,7 +22,7 @@ public final class Snapshot {
     self.suite = suite
     self.database = database
     self.replica = replica
-    log = try OperationTable(db, isWriter: false)
+    log = try OperationTable(db, suite: suite, isWriter: false)
     rows = try RowTable(db, layouts: layout)
   }
 

@@ -148,11 +148,15 @@ public final class Store: Sendable {
   ) throws -> Store {
     let info = StoreInfo(
       database: id, replica: UUIDBytes(bytes: suite.randomBytes(16))!, suite: suite.identifier)
-    if !isMemory, FileStatus.exists(file) {
+    func requireNoFile() throws {
+      guard !isMemory, FileStatus.exists(file) else { return }
       throw StoreError(
         .exists, "\(file) is there already: choose another path, or remove it if it is not needed")
     }
+    try requireNoFile()
     let lock = isMemory ? nil : try WriterLock(store: file)
+    // Somebody may have made it, and let it go, before the lock was ours: it must not be removed below.
+    try requireNoFile()
     do {
       let db = try Connection(path: file, mode: isMemory ? .memory : .createIfMissing)
       try StoreFile.configure(db, writer: true, durability: options.durability)

@@ -39,7 +39,12 @@ final class EventTable {
     self.suite = suite
     let statement = try db.cached("SELECT last, digest FROM event ORDER BY first DESC LIMIT 1")
     defer { statement.reset() }
-    if try statement.step(), let digest = Digest(bytes: statement.bytes(1)) {
+    if try statement.step() {
+      guard let digest = Digest(bytes: statement.bytes(1)), (1..<(.max)).contains(statement.int(0))
+      else {
+        throw StoreError(
+          .damaged, "the last event of the store is damaged: restore the store from a backup")
+      }
       last = statement.int(0)
       self.digest = digest
     } else if let base = try StoreFile.meta(db, "trimmed"),

@@ -39,7 +39,7 @@ struct Visibility {
       guard layout.collections[row.collection].isReferenced, !row.isFresh else { continue }
       for referrer in try rows.referrers(of: row.number) {
         let source = try rows.row(number: referrer.source)
-        if source.isLive, !source.isVisible, policy(source, referrer.slot) == .cascade {
+        if source.isLive, !source.isVisible, try policy(source, referrer.slot) == .cascade {
           queue.append(source)
         }
       }
@@ -60,7 +60,7 @@ struct Visibility {
       guard layout.collections[row.collection].isReferenced else { continue }
       for referrer in try rows.referrers(of: row.number) {
         let source = try rows.row(number: referrer.source)
-        if source.isVisible, policy(source, referrer.slot) == .cascade { queue.append(source) }
+        if source.isVisible, try policy(source, referrer.slot) == .cascade { queue.append(source) }
       }
     }
 
@@ -83,7 +83,7 @@ struct Visibility {
       if seen.isEmpty { seen = Set(touched.map(\.number)) }
       for referrer in try rows.referrers(of: row.number) {
         let source = try rows.row(number: referrer.source)
-        guard policy(source, referrer.slot) == .null else { continue }
+        guard try policy(source, referrer.slot) == .null else { continue }
         if source.isVisible { capture(source) }
         try remask(source)
         if source.isVisible, seen.insert(source.number).inserted {
@@ -94,8 +94,13 @@ struct Visibility {
     return effects
   }
 
-  private func policy(_ row: RowState, _ slot: Int) -> Field.DeletePolicy {
-    layout.collections[row.collection].policy(ofSlot: slot)
+  private func policy(_ row: RowState, _ slot: Int) throws -> Field.DeletePolicy {
+    guard row.values.indices.contains(slot) else {
+      throw StoreError(
+        .damaged,
+        "the references of row \(row.number) are damaged in the store: restore it from a backup")
+    }
+    return layout.collections[row.collection].policy(ofSlot: slot)
   }
 
   private func hasTargets(_ row: RowState) throws -> Bool {

@@ -43,6 +43,7 @@ final class OperationTable {
   static let locatorTail = 16_384
 
   private let db: Connection
+  private let suite: any CryptoSuite
   private var records: [Int64: OperationRecord] = [:]
   private var authorsByPrincipal: [Digest: AuthorRecord] = [:]
   private var authorsByNumber: [Int64: AuthorRecord] = [:]
@@ -53,13 +54,14 @@ final class OperationTable {
   private(set) var nextNumber: Int64 = 1
   let ancestry: Ancestry
 
-  init(_ db: Connection, isWriter: Bool) throws {
+  init(_ db: Connection, suite: any CryptoSuite, isWriter: Bool) throws {
     self.db = db
+    self.suite = suite
     ancestry = Ancestry(storage: AncestryTable(db))
     if let stored = try StoreFile.meta(db, "locator") {
       indexedUpTo = stored.reduce(0) { $0 << 8 | Int64($1) }
     }
-    nextNumber = (try db.integer("SELECT max(number) FROM operation") ?? 0) + 1
+    nextNumber = try StoreFile.nextNumber(db, "operation")
     if isWriter { try loadTail() }
   }
 
@@ -116,9 +118,12 @@ final class OperationTable {
     "number, id, height, author, chain, position, time, reason, voided_by"
 
   private func read(_ statement: Statement) throws -> OperationRecord {
-    guard let id = statement.withBytes(1, { Digest(bytes: $0) }) else {
+    guard let id = statement.withBytes(1, { Digest(bytes: $0) }),
+      (0..<(.max)).contains(statement.int(2))
+    else {
       throw StoreError(
-        .damaged, "operation \(statement.int(0)) has no id: restore the store from a backup")
+        .damaged,
+        "operation \(statement.int(0)) is damaged in the store: restore it from a backup")
     }
     var reason: VerdictReason?
     var voidedBy: [Digest] = []
@@ -175,11 +180,17 @@ final class OperationTable {
     return statement.bytes(0)
   }
 
-  /// An operation, decoded.
+  /// An operation, decoded. What does not have the hash that it came with is never looked into.
   func operation(_ number: Int64) throws -> Operation {
+    let body = try body(number)
+    guard suite.hash(body) == (try record(number)).id else {
+      throw StoreError(
+        .damaged,
+        "operation \(number) does not have its hash in the store: restore it from a backup")
+    }
     do {
-      return try Operation.decode(try body(number))
-    } catch let error as DecodingError {
+      return try Operation.decode(body)
+    } catch {
       throw StoreError(
         .damaged, "operation \(number) is damaged in the store (\(error)): restore it from a backup"
       )
@@ -413,6 +424,11 @@ final class AncestryTable: AncestryStorage {
     guard try statement.step() else {
       throw StoreError(.damaged, "chain \(number) is missing from the store")
     }
+    let base = statement.isNull(1) ? nil : statement.int(1)
+    // Bases come before what is based on them: so whoever follows them arrives.
+    guard number > 0, base ?? 0 < number, base ?? 1 > 0, (1..<(.max)).contains(statement.int(0)),
+      (0..<1_000).contains(statement.int(3))
+    else { throw StoreError(.damaged, "chain \(number) is damaged in the store") }
     let chain = Chain(
       number: number, length: statement.int(0),
       base: statement.isNull(1)
@@ -444,7 +460,7 @@ final class AncestryTable: AncestryStorage {
   var chainCount: Int64 {
     get throws {
       if let count { return count }
-      let found = try db.integer("SELECT max(number) FROM chain") ?? 0
+      let found = try StoreFile.nextNumber(db, "chain") - 1
       count = found
       return found
     }

@@ -93,7 +93,7 @@ final class RowTable {
   init(_ db: Connection, layouts: SchemaPlan) throws {
     self.db = db
     self.layouts = layouts
-    nextNumber = (try db.integer("SELECT max(number) FROM row") ?? 0) + 1
+    nextNumber = try StoreFile.nextNumber(db, "row")
   }
 
   private static let columns = "number, key, flags, creator, creates, stamps, image, masked"
@@ -204,10 +204,16 @@ final class RowTable {
           guard stamps.count == row.stamps.count else { throw RowTable.damaged(number) }
           row.stamps = stamps
         }
+        guard
+          layouts.collections[collection].keySlots.allSatisfy({
+            row.values[$0] != nil && row.stamps[$0] != 0
+          })
+        else { throw RowTable.damaged(number) }
       }
       if !statement.isNull(7) {
         row.masked = try numbers(statement.bytes(7)).map(Int.init)
-        guard row.masked.allSatisfy({ $0 >= 0 && $0 < row.values.count }) else {
+        let slots = layouts.collections[collection].slots
+        guard row.masked.allSatisfy({ slots.indices.contains($0) && !slots[$0].isKey }) else {
           throw RowTable.damaged(number)
         }
       }

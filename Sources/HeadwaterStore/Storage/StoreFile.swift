@@ -88,6 +88,16 @@ enum StoreFile {
     try db.execute("PRAGMA temp_store = MEMORY")
   }
 
+  /// The number of the next row of a table that numbers its rows.
+  static func nextNumber(_ db: Connection, _ table: String) throws -> Int64 {
+    let last = try db.integer("SELECT max(number) FROM \(table)") ?? 0
+    guard (0..<(.max)).contains(last) else {
+      throw StoreError(
+        .damaged, "the table \(table) of the store is damaged: restore it from a backup")
+    }
+    return last + 1
+  }
+
   // MARK: Meta
 
   static func setMeta(_ db: Connection, _ name: String, _ value: [UInt8]) throws(SQLiteError) {

@@ -20,6 +20,8 @@ final class Engine {
   let dataType: any DataType = RegisterType()
   /// The operations without children, by number.
   private(set) var frontier: Set<Int64>
+  /// Whether an operation was being added to the DAG when something failed: what is done so far must not be committed.
+  private(set) var isHalfDone = false
   private let retention: Retention?
   /// The position up to which retention was last looked at.
   private var retainedUpTo: Int64
@@ -35,7 +37,7 @@ final class Engine {
     database = info.database
     genesis = info.database
     replica = info.replica
-    log = try OperationTable(db, isWriter: true)
+    log = try OperationTable(db, suite: suite, isWriter: true)
     rows = try RowTable(db, layouts: layout)
     events = try EventTable(db, suite: suite)
     frontier = []
@@ -122,6 +124,7 @@ final class Engine {
     }
 
     // From here on the operation is in the DAG.
+    isHalfDone = true
     if author.number == 0 {
       author = try log.addAuthor(author.principal, suite: author.suite, publicKey: author.publicKey)
     }
@@ -140,6 +143,7 @@ final class Engine {
     try apply(
       Arrival(
         operation: operation, record: record, changes: changes, seesEverything: seesEverything))
+    isHalfDone = false
     return .admitted(record, changes)
   }
 

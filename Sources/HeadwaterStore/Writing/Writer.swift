@@ -20,7 +20,6 @@ final class Writer: @unchecked Sendable {
     let finish: @Sendable ((any Error)?) -> Void
   }
 
-
   private let queue = DispatchQueue(label: "headwater.store.writer")
   private let pending = Mutex<(jobs: [Job], isScheduled: Bool)>(([], false))
   private let path: String
@@ -132,7 +131,7 @@ final class Writer: @unchecked Sendable {
               outcomes.append((job, nil))
               do {
                 try job.run(engine)
-              } catch let error where !Writer.isFatal(error) {
+              } catch let error where !engine.isHalfDone && !Writer.isFatal(error) {
                 outcomes[outcomes.count - 1].error = error
               }
               if DispatchTime.now().uptimeNanoseconds - start > Writer.nanosecondsPerCommit {
