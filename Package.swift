@@ -115,7 +115,8 @@ let package = Package(
     .testTarget(name: "ArchitectureTests", swiftSettings: strict),
     // Runs the tool, so it has to be built.
     .testTarget(
-      name: "DocumentationTests", dependencies: ["HeadwaterCommand", "Headwater", "HeadwaterSQLite"],
+      name: "DocumentationTests",
+      dependencies: ["HeadwaterCommand", "Headwater", "HeadwaterSQLite"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

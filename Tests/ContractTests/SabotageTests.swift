@@ -157,7 +157,7 @@ struct SabotagedSubject: ContractSubject {
   }
 }
 
-@Test(.timeLimit(.minutes(2)), arguments: Defect.allCases)
+@Test(.timeLimit(.minutes(10)), arguments: Defect.allCases)
 func `the kit notices each defect`(_ defect: Defect) async {
   var noticed: [String] = []
   for item in AdapterContract.cases where !item.name.hasPrefix("random.") {

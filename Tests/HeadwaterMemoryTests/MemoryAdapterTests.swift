@@ -4,7 +4,7 @@ import HeadwaterModel
 import HeadwaterStream
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct MemoryAdapterTests {
+@Suite(.timeLimit(.minutes(10))) struct MemoryAdapterTests {
   static let schema = try! Schema.parse(
     """
     schema Shop

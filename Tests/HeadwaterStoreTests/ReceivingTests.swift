@@ -26,7 +26,7 @@ import Testing
 
   private func id(_ signed: SignedOperation) -> Digest { Fixture.suite.hash(signed.body) }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(10)))
   func aMergeOfBranchesThatArriveBackwards() async throws {
     // Forty branches, each one longer than the last, and a merge of them all that comes first.
     var tips: [Digest] = []

@@ -6,7 +6,7 @@ import Testing
 
 @testable import HeadwaterStream
 
-@Suite(.timeLimit(.minutes(1))) struct MirrorTests {
+@Suite(.timeLimit(.minutes(10))) struct MirrorTests {
   private func mirror(
     _ source: ScriptedSource, _ adapter: any Adapter, options: MirrorOptions = MirrorOptions(),
     time: ManualTime? = nil, progress: (@Sendable (MirrorProgress) -> Void)? = nil

@@ -6,7 +6,7 @@ import Testing
 
 @testable import HeadwaterStream
 
-@Suite(.timeLimit(.minutes(1))) struct VerifierTests {
+@Suite(.timeLimit(.minutes(10))) struct VerifierTests {
   private func damage(_ adapter: MemoryAdapter, _ changes: [Change]) async throws {
     let checkpoint = try #require(try await adapter.checkpoint())
     try await adapter.repair(changes, schema: Fixture.schema, at: checkpoint)

@@ -19,7 +19,8 @@ import SQLiteDriver
       case "--open": operations = Int(arguments.popFirst() ?? "") ?? operations
       case let name where names.contains(name): chosen.append(name)
       default:
-        print("usage: Benchmarks [--rows N] [--singles N] [--open N] [\(names.joined(separator: "|"))]")
+        print(
+          "usage: Benchmarks [--rows N] [--singles N] [--open N] [\(names.joined(separator: "|"))]")
         return
       }
     }
@@ -37,7 +38,8 @@ import SQLiteDriver
   }
 
   /// A line of the table.
-  static func report(_ what: String, _ measured: String, _ raw: String = "", _ ratio: Double? = nil) {
+  static func report(_ what: String, _ measured: String, _ raw: String = "", _ ratio: Double? = nil)
+  {
     let shown = ratio.map { String(Int(($0 * 100).rounded())) }.map {
       let padded = String(repeating: "0", count: max(0, 3 - $0.utf8.count)) + $0
       return padded.dropLast(2) + "." + padded.suffix(2)
