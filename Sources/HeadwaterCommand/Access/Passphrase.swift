@@ -79,12 +79,24 @@ final class Terminal {
     var before = termios()
     let isSet = tcgetattr(descriptor, &before) == 0
     if isSet {
+      shownTerminal = (descriptor, before)
+      for number in [SIGINT, SIGTERM, SIGHUP] {
+        signal(number) { number in
+          // Whoever gives up here wants to see again what they type.
+          tcsetattr(shownTerminal.descriptor, TCSANOW, &shownTerminal.settings)
+          signal(number, SIG_DFL)
+          raise(number)
+        }
+      }
       var silent = before
       silent.c_lflag &= ~tcflag_t(ECHO)
       tcsetattr(descriptor, TCSAFLUSH, &silent)
     }
     defer {
-      if isSet { tcsetattr(descriptor, TCSAFLUSH, &before) }
+      if isSet {
+        tcsetattr(descriptor, TCSAFLUSH, &before)
+        for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
+      }
       Output.error.write([0x0A])
     }
     var line: [UInt8] = []
@@ -97,3 +109,9 @@ final class Terminal {
     }
   }
 }
+
+/// The terminal that a passphrase is typed into, as it was before: for the handler of a signal, which can reach
+/// nothing else. Written before the handler is set, by the one thread that asks.
+nonisolated(unsafe) private var shownTerminal: (descriptor: Int32, settings: termios) = (
+  -1, termios()
+)
