@@ -151,11 +151,13 @@ final class RowTable {
   func visible(after storageKey: StorageKey?, upTo end: StorageKey?, limit: Int) throws
     -> [RowState]
   {
-    var sql = "SELECT \(RowTable.columns) FROM row WHERE key > ? AND flags & 2"
-    if end != nil { sql += " AND key < ?" }
-    let statement = try db.cached(sql + " ORDER BY key LIMIT \(limit)")
+    let statement = try db.cached(
+      "SELECT \(RowTable.columns) FROM row WHERE key > ? AND key < ? AND flags & 2 ORDER BY key LIMIT ?"
+    )
     statement.bind(1, storageKey?.bytes ?? [])
-    if let end { statement.bind(2, end.bytes) }
+    // No collection has the index 65,535, so this is above every key.
+    statement.bind(2, end?.bytes ?? [0xFF, 0xFF])
+    statement.bind(3, limit)
     var rows: [RowState] = []
     while try statement.step() { rows.append(try read(statement)) }
     return rows
@@ -164,9 +166,10 @@ final class RowTable {
   /// All rows of a collection that were ever seen, in storage order after a key.
   func all(after storageKey: StorageKey, upTo end: StorageKey, limit: Int) throws -> [RowState] {
     let statement = try db.cached(
-      "SELECT \(RowTable.columns) FROM row WHERE key > ? AND key < ? ORDER BY key LIMIT \(limit)")
+      "SELECT \(RowTable.columns) FROM row WHERE key > ? AND key < ? ORDER BY key LIMIT ?")
     statement.bind(1, storageKey.bytes)
     statement.bind(2, end.bytes)
+    statement.bind(3, limit)
     var rows: [RowState] = []
     while try statement.step() { rows.append(try read(statement)) }
     return rows

@@ -46,6 +46,10 @@ final class Engine {
     while try statement.step() { frontier.insert(statement.int(0)) }
   }
 
+  /// With more heads than this the frontier is not noted with each event: thousands of concurrent operations
+  /// would each carry all of it.
+  private static let notedHeads = 64
+
   /// The ids of the operations without children, sorted.
   func frontierIDs() throws -> [Digest] { try frontier.map { try log.record($0).id }.sorted() }
 
@@ -361,7 +365,8 @@ final class Engine {
     let author = try log.author(number: arrival.record.author)
     try events.append(
       gone.map(\.record) + come.map(\.record) + changed, operations: [arrival.record.id],
-      author: author.principal, time: arrival.record.time, frontier: try frontierIDs())
+      author: author.principal, time: arrival.record.time,
+      frontier: frontier.count > Engine.notedHeads ? [] : try frontierIDs())
   }
 
   /// The same in an order in which each row follows those that it refers to, as far as cycles allow.
