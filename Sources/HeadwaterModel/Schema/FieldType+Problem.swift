@@ -28,7 +28,7 @@ extension FieldType {
   private static func textProblem(_ text: String, limit: Int?) -> String? {
     let utf8 = text.utf8
     if utf8.count > Limits.valueBytes { return "more than \(Limits.valueBytes) bytes" }
-    if utf8.contains(0) { return "text holds no U+0000" }
+    if text.holdsNUL { return "text holds no U+0000" }
     // As many scalars as bytes that continue none: counted only where the bytes alone do not settle it.
     guard let limit, utf8.count > limit else { return nil }
     var scalars = 0

@@ -66,7 +66,7 @@ extension JSON {
 extension JSON {
   /// The parser lets none through, but a tree can be made by hand.
   private static func refuseNUL(_ text: String) throws(JSONError) {
-    if text.utf8.contains(0) { throw JSONError("U+0000, which no text may hold", offset: 0) }
+    if text.holdsNUL { throw JSONError("U+0000, which no text may hold", offset: 0) }
   }
 }
 

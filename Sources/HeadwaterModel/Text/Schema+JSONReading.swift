@@ -156,7 +156,7 @@ extension Schema {
     guard text.utf8.count <= Limits.valueBytes else {
       throw ValueError("longer than \(Limits.valueBytes) bytes")
     }
-    guard !text.utf8.contains(0) else { throw ValueError("U+0000, which no text may hold") }
+    guard !text.holdsNUL else { throw ValueError("U+0000, which no text may hold") }
     if let limit, text.utf8.count > limit, text.unicodeScalars.count > limit {
       throw ValueError("longer than \(limit) characters")
     }

@@ -48,3 +48,14 @@ func firstInvalidUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
   }
   return nil
 }
+
+extension String {
+  /// Whether U+0000 is in the text, looked for in its bytes at once where they lie together.
+  var holdsNUL: Bool {
+    utf8.withContiguousStorageIfAvailable { bytes in
+      var found = false
+      for byte in bytes where byte == 0 { found = true }
+      return found
+    } ?? utf8.contains(0)
+  }
+}

@@ -66,20 +66,19 @@ final class EventTable {
     var first = begins
     var index = 0
     while index < records.count {
+      // What is hashed is the digest before and the chunk, so they are written into one buffer, which is kept.
       writer.removeAll()
+      writer.raw(digest.bytes)
+      writer.arrayHeader(operations.count)
+      for id in operations { writer.digest(id) }
+      writer.digest(author)
+      writer.int(time)
       let start = index
       while index < records.count, writer.bytes.count < EventTable.chunkBytes {
         encode(records[index])
         index += 1
       }
-      var chunk = CanonicalWriter(reservingCapacity: writer.bytes.count + 128)
-      chunk.arrayHeader(operations.count)
-      for id in operations { chunk.digest(id) }
-      chunk.digest(author)
-      chunk.int(time)
-      chunk.raw(writer.bytes)
-      let bytes = chunk.bytes
-      digest = suite.hash(digest.bytes + bytes)
+      digest = suite.hash(writer.bytes)
       let statement = try db.cached(
         "INSERT INTO event (first, last, begins, digest, frontier, bytes) VALUES (?, ?, ?, ?, ?, ?)"
       )
@@ -99,8 +98,10 @@ final class EventTable {
         statement.bindNull(4)
         statement.bindNull(5)
       }
-      statement.bind(6, bytes)
-      try statement.run()
+      try writer.bytes.withUnsafeBytes { bytes in
+        statement.bind(6, UnsafeRawBufferPointer(rebasing: bytes[Digest.byteCount...]))
+        try statement.run()
+      }
       first = last + 1
     }
   }

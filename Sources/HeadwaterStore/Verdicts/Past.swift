@@ -64,6 +64,8 @@ struct SubjectVerdict {
   let past: Past
 
   func judge(_ changes: [ResolvedChange]) throws -> Verdict {
+    // Creates have no subject.
+    guard changes.contains(where: { $0.kind != .create }) else { return .valid }
     var here: [StorageKey: Bool] = [:]
     for change in changes {
       switch change.kind {

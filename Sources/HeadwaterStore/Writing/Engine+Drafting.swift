@@ -46,7 +46,9 @@ extension Engine {
     let operation = Operation(
       kind: .ordinary(database: database, schema: genesis), parents: parents.map(\.id).sorted(),
       author: signer.principal, previous: previous?.id, time: time, changes: draft.changes)
-    let bytes = operation.encode()
+    encoding.removeAll()
+    operation.encode(into: &encoding)
+    let bytes = encoding.bytes
     guard bytes.count <= Limits.operationBytes else {
       throw StoreError(
         .invalid,

@@ -22,6 +22,9 @@ final class Engine {
   private(set) var frontier: Set<Int64>
   /// Whether an operation was being added to the DAG when something failed: what is done so far must not be committed.
   private(set) var isHalfDone = false
+  /// The encoding of the operation that is being written; kept, because large buffers that come and go make
+  /// the allocator tidy up all small ones each time.
+  var encoding = CanonicalWriter()
   private let retention: Retention?
   /// The position up to which retention was last looked at.
   private var retainedUpTo: Int64
