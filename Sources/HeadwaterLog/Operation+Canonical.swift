@@ -13,8 +13,22 @@ extension Operation {
     return writer.bytes
   }
 
+  /// The part of the canonical bytes that the changes make up.
+  public static func encode(_ changes: [RowChange]) -> [UInt8] {
+    var writer = CanonicalWriter(reservingCapacity: 64 + changes.count * 128)
+    encode(changes, into: &writer)
+    return writer.bytes
+  }
+
+  private static func encode(_ changes: [RowChange], into writer: inout CanonicalWriter) {
+    writer.arrayHeader(changes.count)
+    for change in changes { encode(change, into: &writer) }
+  }
+
   /// Appends the canonical bytes to `writer`.
-  public func encode(into writer: inout CanonicalWriter) {
+  ///
+  /// - Parameter encodedChanges: what `encode(_:)` gives for the changes, if that is at hand.
+  public func encode(into writer: inout CanonicalWriter, encodedChanges: [UInt8]? = nil) {
     switch kind {
     case .genesis(let nonce, let schemaHash, let schemaText):
       writer.arrayHeader(8)
@@ -35,8 +49,11 @@ extension Operation {
     }
     writer.digest(author)
     writer.int(time)
-    writer.arrayHeader(changes.count)
-    for change in changes { Operation.encode(change, into: &writer) }
+    if let encodedChanges {
+      writer.raw(encodedChanges)
+    } else {
+      Operation.encode(changes, into: &writer)
+    }
   }
 
   private static func encode(_ change: RowChange, into writer: inout CanonicalWriter) {

@@ -259,15 +259,17 @@ public final class Store: Sendable {
   ) async throws -> WriteReceipt {
     let time = options.clock()
     return try await onWriter { engine in
-      try Store.write(engine, as: signer, at: frontier, time: time, bookmark: bookmark, body)
+      try Store.write(engine, bookmark: bookmark) {
+        try $0.write(as: signer, at: frontier, time: time, body)
+      }
     }
   }
 
   static func write(
-    _ engine: Engine, as signer: any Signer, at frontier: [Digest]?, time: Int64,
-    bookmark: (name: String, value: [UInt8])?, _ body: (Draft) throws -> Void
+    _ engine: Engine, bookmark: (name: String, value: [UInt8])?,
+    _ write: (Engine) throws -> WriteReceipt
   ) throws -> WriteReceipt {
-    let receipt = try engine.write(as: signer, at: frontier, time: time, body)
+    let receipt = try write(engine)
     if let bookmark {
       let statement = try engine.db.cached(
         "INSERT OR REPLACE INTO bookmark (name, value) VALUES (?, ?)")

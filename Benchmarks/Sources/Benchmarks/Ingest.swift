@@ -23,10 +23,8 @@ enum Ingest {
     for start in stride(from: first, to: first + count, by: 500) {
       let rows = (start..<min(start + 500, first + count)).map(Rows.row)
       pending.append(
-        sequence.write(as: signer) { draft in
-          for row in rows { try draft.create(collection: 0, row: row) }
-        })
-      if pending.count >= 4 { _ = try await pending.removeFirst().receipt }
+        sequence.write(as: signer, try store.prepare(collection: 0, rows: rows)))
+      if pending.count >= 12 { _ = try await pending.removeFirst().receipt }
     }
     for write in pending { _ = try await write.receipt }
   }

@@ -56,7 +56,7 @@ struct Importer {
     do {
       while let batch = try source.next(limit: batch) {
         try Task.checkCancellation()
-        pending.append((batch, write(batch, name, sequence)))
+        pending.append((batch, try write(batch, name, sequence, source)))
         while pending.count >= Importer.inFlight { try await finishOldest() }
       }
     } catch {
@@ -69,32 +69,24 @@ struct Importer {
     return outcome
   }
 
-  /// The row of a batch that the store would not take.
-  private struct RowRefused: Error {
-    let index: Int
-    let error: StoreError
-  }
-
-  private func write(_ batch: ImportBatch, _ name: String?, _ sequence: WriteSequence)
-    -> PendingWrite
-  {
-    let bookmark = name.map { (name: $0, value: batch.bookmark.bytes) }
-    return sequence.write(as: key, bookmark: bookmark) { [collection] draft in
-      for (index, row) in batch.rows.enumerated() {
-        do throws(StoreError) {
-          try draft.create(collection: collection, row: row)
-        } catch {
-          throw RowRefused(index: index, error: error)
-        }
-      }
+  private func write(
+    _ batch: ImportBatch, _ name: String?, _ sequence: WriteSequence, _ source: any ImportSource
+  ) throws -> PendingWrite {
+    let prepared: PreparedCreates
+    do {
+      prepared = try store.prepare(collection: collection, rows: batch.rows)
+    } catch {
+      throw described(error, batch, source)
     }
+    let bookmark = name.map { (name: $0, value: batch.bookmark.bytes) }
+    return sequence.write(as: key, bookmark: bookmark, prepared)
   }
 
   /// The error of a write, with the line of the row that it is about.
   private func described(
     _ error: any Error, _ batch: ImportBatch, _ source: any ImportSource
   ) -> any Error {
-    if let refused = error as? RowRefused {
+    if let refused = error as? PreparedCreates.RowError {
       return source.failure(
         batch.lines[refused.index], refused.error.message, code: refused.error.code.rawValue)
     }

@@ -20,7 +20,8 @@ enum ChangeResolver {
 
   /// The changes of an operation that passed the static checks.
   static func resolve(
-    _ operation: Operation, id: Digest, layout: SchemaPlan, suite: any HeadwaterModel.Hasher256
+    _ operation: Operation, id: Digest, layout: SchemaPlan, suite: any HeadwaterModel.Hasher256,
+    storageKeys: [StorageKey?]? = nil
   ) -> [ResolvedChange] {
     func isGenerated(_ index: Int) -> Bool {
       // Not yet checked: an unknown collection is refused afterwards.
@@ -44,7 +45,8 @@ enum ChangeResolver {
       result.append(
         ResolvedChange(
           kind: change.kind, collection: change.collection, key: key,
-          storageKey: StorageKey(change.collection, key), assignments: assignments))
+          storageKey: storageKeys?[index] ?? StorageKey(change.collection, key),
+          assignments: assignments))
     }
     return result
   }

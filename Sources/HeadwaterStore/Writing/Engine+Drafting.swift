@@ -28,11 +28,42 @@ extension Engine {
       seesEverything: Set(parents.map(\.number)) == self.frontier)
     let draft = Draft(layout: layout, past: past)
     try body(draft)
-    guard draft.count <= Limits.changes else {
+    return try commit(draft.changes, as: signer, past: past, time: time)
+  }
+
+  /// Makes, signs and admits the operation that creates prepared rows.
+  func write(as signer: any Signer, time: Int64, _ prepared: PreparedCreates) throws
+    -> WriteReceipt
+  {
+    if let rows = prepared.rows {
+      return try write(as: signer, at: nil, time: time) { draft in
+        for (index, row) in rows.enumerated() {
+          do throws(StoreError) {
+            try draft.create(collection: prepared.collection, row: row)
+          } catch {
+            guard error.code == .invalid || error.code == .refused else { throw error }
+            throw PreparedCreates.RowError(index: index, error: error)
+          }
+        }
+      }
+    }
+    let parents = try parents(at: nil)
+    let past = Past(
+      engine: self, parents: parents,
+      seesEverything: Set(parents.map(\.number)) == self.frontier)
+    return try commit(prepared.changes, as: signer, past: past, time: time, prepared: prepared)
+  }
+
+  private func commit(
+    _ changes: [RowChange], as signer: any Signer, past: Past, time: Int64,
+    prepared: PreparedCreates? = nil
+  ) throws -> WriteReceipt {
+    let parents = past.parents
+    guard changes.count <= Limits.changes else {
       throw StoreError(
         .invalid, "an operation has at most \(Limits.changes) changes: write several")
     }
-    guard draft.count > 0 else { throw StoreError(.invalid, "an operation without changes") }
+    guard changes.count > 0 else { throw StoreError(.invalid, "an operation without changes") }
     guard signer.suiteIdentifier == suite.identifier else {
       throw StoreError(
         .invalid,
@@ -45,9 +76,9 @@ extension Engine {
     }
     let operation = Operation(
       kind: .ordinary(database: database, schema: genesis), parents: parents.map(\.id).sorted(),
-      author: signer.principal, previous: previous?.id, time: time, changes: draft.changes)
+      author: signer.principal, previous: previous?.id, time: time, changes: changes)
     encoding.removeAll()
-    operation.encode(into: &encoding)
+    operation.encode(into: &encoding, encodedChanges: prepared?.encoded)
     let bytes = encoding.bytes
     guard bytes.count <= Limits.operationBytes else {
       throw StoreError(
@@ -63,7 +94,7 @@ extension Engine {
     do {
       admission = try admit(
         operation, id: id, body: bytes, suite: signer.suiteIdentifier,
-        publicKey: signer.publicKey, signature: signature)
+        publicKey: signer.publicKey, signature: signature, prepared: prepared)
     } catch let error as StoreError where error.code == .rejected {
       // Ours: say what is wrong with the write, not with an operation that nobody has seen.
       let what = error.message.drop { $0 != ":" }.dropFirst(2)

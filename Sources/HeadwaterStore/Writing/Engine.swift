@@ -79,9 +79,11 @@ final class Engine {
   /// Judges and folds an operation whose body, id and signature belong together.
   ///
   /// Throws `.rejected` and changes nothing if the operation is not acceptable.
+  ///
+  /// - Parameter prepared: where the operation is made of rows that `Store.prepare` has checked.
   func admit(
     _ operation: Operation, id: Digest, body: [UInt8], suite suiteIdentifier: UInt8,
-    publicKey: [UInt8], signature: [UInt8]
+    publicKey: [UInt8], signature: [UInt8], prepared: PreparedCreates? = nil
   ) throws -> Admission {
     if let number = try log.number(of: id) { return .known(try log.record(number)) }
     var parents: [OperationRecord] = []
@@ -123,10 +125,13 @@ final class Engine {
         id, "its `previous` is not the author's highest operation in the past of its parents")
     }
     let changes = ChangeResolver.resolve(
-      operation, id: id, layout: layout, suite: suite)
+      operation, id: id, layout: layout, suite: suite, storageKeys: prepared?.storageKeys)
     let past = Past(
       engine: self, parents: parents, seesEverything: seesEverything)
-    if let problem = try StaticCheck(layout: layout, past: past).problem(operation, changes) {
+    let check = StaticCheck(layout: layout, past: past)
+    if let problem = try prepared == nil
+      ? check.problem(operation, changes) : check.problem(prepared: changes)
+    {
       throw rejected(id, problem)
     }
 

@@ -7,6 +7,24 @@ struct StaticCheck {
   let past: Past
   var dataType: any DataType { past.engine.dataType }
 
+  /// Of creates that were checked as they were prepared: what depends on their past, and on one another.
+  func problem(prepared changes: [ResolvedChange]) throws -> String? {
+    var created: Set<StorageKey> = []
+    created.reserveCapacity(changes.count)
+    for (index, change) in changes.enumerated() {
+      let collection = layout.collections[change.collection]
+      for reference in collection.references {
+        if let problem = try referenceProblem(reference, change, collection, created) {
+          return "change \(index) (\(change.kind) \(collection.collection.name)): \(problem)"
+        }
+      }
+      if !created.insert(change.storageKey).inserted {
+        return "change \(index) creates a row of \(collection.collection.name) a second time"
+      }
+    }
+    return nil
+  }
+
   /// Why the operation is statically wrong, without any data; nil if it is not.
   func problem(_ operation: Operation, _ changes: [ResolvedChange]) throws -> String? {
     var created: Set<StorageKey> = []
@@ -135,7 +153,7 @@ struct StaticCheck {
 
   /// Required fields are there, merge units are whole, and checks hold.
   private func wholenessProblem(_ change: RowChange, _ collection: CollectionPlan) -> String? {
-    if collection.isPlain { return plainProblem(change, collection) }
+    if collection.isPlain { return StaticCheck.plainProblem(change, collection) }
     var values: [Value?] = Array(repeating: nil, count: collection.slots.count)
     var assigned = Array(repeating: false, count: collection.slots.count)
     for assignment in change.assignments {
@@ -177,7 +195,7 @@ struct StaticCheck {
   }
 
   /// The same where every slot stands on its own: both lists are in order, so one walk suffices.
-  private func plainProblem(_ change: RowChange, _ collection: CollectionPlan) -> String? {
+  static func plainProblem(_ change: RowChange, _ collection: CollectionPlan) -> String? {
     for assignment in change.assignments {
       guard case .set(nil) = assignment.change else { continue }
       let slot = collection.slots[assignment.slot]

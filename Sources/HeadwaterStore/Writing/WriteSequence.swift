@@ -29,6 +29,21 @@ public final class WriteSequence: Sendable {
     as signer: any Signer, bookmark: (name: String, value: [UInt8])? = nil,
     _ body: @escaping @Sendable (Draft) throws -> Void
   ) -> PendingWrite {
+    enqueue(bookmark) { engine, time in try engine.write(as: signer, at: nil, time: time, body) }
+  }
+
+  /// Hands over an operation that creates rows which `Store.prepare` made ready.
+  public func write(
+    as signer: any Signer, bookmark: (name: String, value: [UInt8])? = nil,
+    _ prepared: PreparedCreates
+  ) -> PendingWrite {
+    enqueue(bookmark) { engine, time in try engine.write(as: signer, time: time, prepared) }
+  }
+
+  private func enqueue(
+    _ bookmark: (name: String, value: [UInt8])?,
+    _ write: @escaping @Sendable (Engine, Int64) throws -> WriteReceipt
+  ) -> PendingWrite {
     let pending = PendingWrite()
     guard let writer = store.writer else {
       pending.finish(
@@ -39,8 +54,7 @@ public final class WriteSequence: Sendable {
     writer.enqueue { [state, stopsAtFailure] engine in
       if stopsAtFailure, state.hasFailed.load(ordering: .relaxed) { throw CancellationError() }
       do {
-        return try Store.write(
-          engine, as: signer, at: nil, time: time, bookmark: bookmark, body)
+        return try Store.write(engine, bookmark: bookmark) { try write($0, time) }
       } catch {
         state.hasFailed.store(true, ordering: .relaxed)
         throw error
