@@ -201,6 +201,9 @@ public final class Store: Sendable {
       guard FileStatus.exists(path) else {
         throw StoreError(.missing, "there is no store at \(path): make one with `headwater init`")
       }
+      guard !FileStatus.isFolder(path) else {
+        throw StoreError(.notAStore, "\(path) is a folder; a store is one file")
+      }
       let lock = forWriting ? try WriterLock(store: path) : nil
       let db = try Connection(path: path, mode: .readWrite)
       db.setBusyTimeout(milliseconds: 10_000)

@@ -37,6 +37,7 @@ import Testing
     try bench.write("empty.store", "")
     try await expectFailures(bench, "empty.store", "not a Headwater store")
     try await expectFailures(bench, "m.sqlite", "not a Headwater store")
+    try await expectFailures(bench, ".", "a folder")
   }
 
   @Test func aTruncatedStore() async throws {
