@@ -19,6 +19,8 @@ swift build --build-tests
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 status=0
+# Not all tests at once, or the many that wait for one another's processor time out.
+export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:-8}
 # All tests are Swift Testing; XCTest would add a summary of no tests.
 swift test --skip-build --disable-xctest "$@" 2>&1 | tee "$output" || status=$?
 

@@ -120,9 +120,15 @@ final class Workbench: Sendable {
       "HEADWATER_HOME": path("home"), "HOME": folder.path, "TMPDIR": folder.path,
       "PATH": "/usr/bin:/bin", "SWIFT_BACKTRACE": "enable=no",
     ].merging(environment) { $1 }
-    process.standardInput = try FileHandle(forReadingFrom: source)
-    process.standardOutput = try FileHandle(forWritingTo: output)
-    process.standardError = try FileHandle(forWritingTo: errors)
+    let handles = [
+      try FileHandle(forReadingFrom: source), try FileHandle(forWritingTo: output),
+      try FileHandle(forWritingTo: errors),
+    ]
+    // Foundation keeps the handles of a process: a thousand runs would leave thousands of open files.
+    defer { for handle in handles { try? handle.close() } }
+    process.standardInput = handles[0]
+    process.standardOutput = handles[1]
+    process.standardError = handles[2]
     let status = try await Workbench.end(of: process)
     return Outcome(
       status: status, output: String(decoding: try Data(contentsOf: output), as: UTF8.self),
