@@ -35,6 +35,11 @@ extension Engine {
   func write(as signer: any Signer, time: Int64, _ prepared: PreparedCreates) throws
     -> WriteReceipt
   {
+    // What was checked against another schema was not checked for this one.
+    guard prepared.schema == layout.hash else {
+      throw StoreError(
+        .invalid, "the rows were prepared by a store of another schema: prepare them with this one")
+    }
     if let rows = prepared.rows {
       return try write(as: signer, at: nil, time: time) { draft in
         for (index, row) in rows.enumerated() {

@@ -6,6 +6,8 @@ import HeadwaterModel
 /// What depends on the schema alone is done by whoever prepares, on a thread of his; the store's writer has
 /// less to do for each row. Made by `Store.prepare`.
 public struct PreparedCreates: Sendable {
+  /// The hash of the schema that the rows were checked against.
+  let schema: Digest
   let collection: Int
   /// Where the rows cannot be made ready without the store's state: the rows as they came.
   let rows: [Row]?
@@ -42,7 +44,8 @@ extension Store {
     // Units that merge take what a row has already into account, which the writer alone knows.
     guard plan.isPlain, plan.isFlat, !refersToDraft else {
       return PreparedCreates(
-        collection: index, rows: rows, changes: [], storageKeys: [], encoded: [])
+        schema: schemaHash, collection: index, rows: rows, changes: [], storageKeys: [], encoded: []
+      )
     }
     let draft = Draft(layout: layout, past: nil)
     var storageKeys: [StorageKey?] = []
@@ -60,7 +63,8 @@ extension Store {
       }
     }
     return PreparedCreates(
-      collection: index, rows: nil, changes: draft.changes, storageKeys: storageKeys,
+      schema: schemaHash, collection: index, rows: nil, changes: draft.changes,
+      storageKeys: storageKeys,
       encoded: Operation.encode(draft.changes))
   }
 
