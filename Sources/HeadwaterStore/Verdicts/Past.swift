@@ -67,6 +67,8 @@ struct SubjectVerdict {
     // Creates have no subject.
     guard changes.contains(where: { $0.kind != .create }) else { return .valid }
     var here: [StorageKey: Bool] = [:]
+    var fails = false
+    var by: Set<Digest> = []
     for change in changes {
       switch change.kind {
       case .create: here[change.storageKey] = true
@@ -78,12 +80,17 @@ struct SubjectVerdict {
         } else {
           isLive = try row.map { try past.isLive($0) } ?? false
         }
-        guard isLive else {
-          return .void(.notLive, by: try row.map { try past.deletes($0) } ?? [])
+        if !isLive {
+          fails = true
+          // Where the operation's own delete is why, nobody else is responsible.
+          if here[change.storageKey] == nil, let row { by.formUnion(try past.deletes(row)) }
         }
         if change.kind == .delete { here[change.storageKey] = false }
       }
     }
-    return .valid
+    guard fails else { return .valid }
+    let records = try by.compactMap { try past.engine.log.number(of: $0) }
+      .map { try past.engine.log.record($0) }.sorted { $0.precedes($1) }
+    return .void(.notLive, by: records.prefix(16).map(\.id))
   }
 }
