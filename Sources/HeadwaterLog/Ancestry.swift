@@ -58,6 +58,9 @@ public struct Ancestry {
 
   public init(storage: any AncestryStorage) { self.storage = storage }
 
+  /// How many chains there are.
+  public var chainCount: Int64 { get throws { try storage.chainCount } }
+
   /// How many operations of chain `other` are in the past of the operation at `place` or are that operation.
   public func reach(of place: Place, in other: Int64) throws -> Int64 {
     var place = place

@@ -207,8 +207,9 @@ public final class Store: Sendable {
       let lock = forWriting ? try WriterLock(store: path) : nil
       let db = try Connection(path: path, mode: .readWrite)
       db.setBusyTimeout(milliseconds: 10_000)
-      try StoreFile.validate(db, path: path)
+      try StoreFile.validate(db, path: path, forWriting: forWriting)
       try StoreFile.configure(db, writer: forWriting, durability: options.durability)
+      if forWriting { try StoreFile.migrate(db) }
       guard let database = try StoreFile.meta(db, "database").flatMap({ Digest(bytes: $0) }),
         let replica = try StoreFile.meta(db, "replica").flatMap({ UUIDBytes(bytes: $0) }),
         let suiteByte = try StoreFile.meta(db, "suite")?.first,

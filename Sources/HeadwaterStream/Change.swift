@@ -27,9 +27,9 @@ public struct Cause: Sendable, Hashable {
   public enum Reason: String, Sendable, Hashable, CaseIterable {
     /// A valid operation changed the row.
     case applied
-    /// An operation became void.
+    /// A verdict flipped, and the row, or a change of it, is gone.
     case retracted
-    /// An operation became valid again.
+    /// A verdict flipped, and the row, or a change of it, is back.
     case reinstated
     /// A row that this one refers to came or went.
     case cascaded

@@ -20,7 +20,7 @@ enum Author: UInt8 {
 struct DAG {
   /// Whether a store judges by rules, unique values and `void` references. While it does not, histories that
   /// need them are checked against the reference model alone.
-  static let engineIsReady = false
+  static let engineIsReady = true
 
   let schema: Schema
   let genesis: SignedOperation

@@ -372,11 +372,11 @@ import Testing
     let small = dag.op(.cid, at: [boxes], dag.delete("Box", .text("small")))
     // The box is strict, since a rule looks into it: what used it at the same time as its delete is void.
     let gone = dag.operations.first {
-      dag.operation($0.id).changes[0].kind == .delete
-        && dag.operation($0.id).changes[0].collection == 0
+      dag.operation($0.id).changes.first?.kind == .delete
+        && dag.operation($0.id).changes.first?.collection == 0
     }!.id
     let after = dag.operations.filter { id, _ in
-      dag.operation(id).changes[0].collection == 1 && dag.past(of: id).contains(one)
+      dag.operation(id).changes.first?.collection == 1 && dag.past(of: id).contains(one)
     }.map(\.id)
     var void: [Digest: (VerdictReason, [Digest])] = [
       large: (.noWitness, []), stolen: (.noWitness, []), odd: (.noWitness, []),

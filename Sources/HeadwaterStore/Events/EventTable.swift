@@ -16,6 +16,8 @@ struct EventRecord {
   let before: [Value?]?
   let after: After
   let reason: Cause.Reason
+  /// For a verdict that flipped, the reason for which the operation is void or was.
+  var verdictReason: VerdictReason?
 }
 
 /// The events in a store's file: transactions in chunks, with the digest of the chain.
@@ -109,11 +111,13 @@ final class EventTable {
   private static let reasons = Cause.Reason.allCases
 
   /// `[collection, reason, after or null]`, then the row before: null, the whole row where there is no
-  /// after, otherwise the slots that differ with their values before.
+  /// after, otherwise the slots that differ with their values before. Where a verdict flipped the array has
+  /// one item more, the verdict's reason, after the event's.
   private func encode(_ record: EventRecord) {
-    writer.arrayHeader(4)
+    writer.arrayHeader(record.verdictReason == nil ? 4 : 5)
     writer.unsigned(UInt64(record.collection))
     writer.unsigned(UInt64(EventTable.reasons.firstIndex(of: record.reason)!))
+    if let reason = record.verdictReason { writer.unsigned(UInt64(reason.rank)) }
     switch record.after {
     case .gone: writer.null()
     case .values(let values): encode(values)
@@ -175,12 +179,15 @@ final class EventTable {
       var changes: [Change] = []
       changes.reserveCapacity(Int(min(max(0, last - first + 1), 1 << 20)))
       while !reader.isAtEnd {
-        guard try reader.arrayHeader() == 4 else {
+        let items = try reader.arrayHeader()
+        guard items == 4 || items == 5 else {
           throw DecodingError("not an event", offset: reader.offset)
         }
         let collection = Int(truncatingIfNeeded: try reader.unsigned())
         let reason = Int(truncatingIfNeeded: try reader.unsigned())
-        guard layout.collections.indices.contains(collection), causes.indices.contains(reason)
+        let rank = items == 5 ? Int(truncatingIfNeeded: try reader.unsigned()) : nil
+        guard layout.collections.indices.contains(collection), causes.indices.contains(reason),
+          rank.map({ VerdictReason.allCases.indices.contains($0) }) ?? true
         else {
           throw DecodingError("not an event of this schema", offset: reader.offset)
         }
@@ -207,7 +214,12 @@ final class EventTable {
         changes.append(
           Change(
             collection: collection, key: shape.key(some), before: before.map(shape.row),
-            after: after.map(shape.row), cause: causes[reason]))
+            after: after.map(shape.row),
+            cause: rank.map {
+              Cause(
+                operations: operations, author: author, time: time,
+                reason: reasons[reason], verdictReason: VerdictReason.allCases[$0].rawValue)
+            } ?? causes[reason]))
       }
       return Chunk(
         first: first, last: last, begins: begins, digest: Digest(bytes: digest),

@@ -9,7 +9,7 @@ struct Effect {
 
 /// Brings the visible rows up to date after some rows were folded.
 ///
-/// The visible rows are the greatest set of live rows whose `cascade` targets are visible. So a row that
+/// The visible rows are the greatest set of live rows whose `cascade` and `void` targets are visible. So a row that
 /// comes to life is supposed visible together with everything that waits for it, and then whatever lacks a
 /// target is taken out again until nothing changes: iterative, and linear in what is affected.
 struct Visibility {
@@ -39,7 +39,7 @@ struct Visibility {
       guard layout.collections[row.collection].isReferenced, !row.isFresh else { continue }
       for referrer in try rows.referrers(of: row.number) {
         let source = try rows.row(number: referrer.source)
-        if source.isLive, !source.isVisible, try policy(source, referrer.slot) == .cascade {
+        if source.isLive, !source.isVisible, try policy(source, referrer.slot) != .null {
           queue.append(source)
         }
       }
@@ -60,7 +60,7 @@ struct Visibility {
       guard layout.collections[row.collection].isReferenced else { continue }
       for referrer in try rows.referrers(of: row.number) {
         let source = try rows.row(number: referrer.source)
-        if source.isVisible, try policy(source, referrer.slot) == .cascade { queue.append(source) }
+        if source.isVisible, try policy(source, referrer.slot) != .null { queue.append(source) }
       }
     }
 

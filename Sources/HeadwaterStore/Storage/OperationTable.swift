@@ -16,6 +16,17 @@ struct OperationRecord {
   let voidedBy: [Digest]
 
   var isValid: Bool { reason == nil }
+  var verdict: Verdict { reason.map { .void($0, by: voidedBy) } ?? .valid }
+
+  /// The same operation with another verdict.
+  func with(_ verdict: Verdict) -> OperationRecord {
+    var reason: VerdictReason?
+    var by: [Digest] = []
+    if case .void(let why, let who) = verdict { (reason, by) = (why, who) }
+    return OperationRecord(
+      number: number, id: id, height: height, author: author, place: place, time: time,
+      reason: reason, voidedBy: by)
+  }
 
   /// Canonical order: ascending (height, id).
   func precedes(_ other: OperationRecord) -> Bool {
@@ -166,6 +177,22 @@ final class OperationTable {
   private func remember(_ record: OperationRecord) {
     if records.count > 8_192 { records.removeAll(keepingCapacity: true) }
     records[record.number] = record
+  }
+
+  /// Changes what the store says of an operation.
+  func setVerdict(_ verdict: Verdict, of number: Int64) throws {
+    let record = try record(number).with(verdict)
+    let statement = try db.cached("UPDATE operation SET reason = ?, voided_by = ? WHERE number = ?")
+    if let reason = record.reason {
+      statement.bind(1, reason.rawValue)
+      statement.bind(2, Digest.bytes(record.voidedBy))
+    } else {
+      statement.bindNull(1)
+      statement.bindNull(2)
+    }
+    statement.bind(3, number)
+    try statement.run()
+    remember(record)
   }
 
   /// The canonical bytes of an operation.

@@ -2,6 +2,28 @@ import HeadwaterLog
 import HeadwaterModel
 import SQLiteDriver
 
+/// What an operation does to one row, all its changes of the row together.
+struct TouchKinds: OptionSet, Sendable, Hashable {
+  let rawValue: Int64
+
+  /// A create that no later change of the operation deletes.
+  static let survivingCreate = TouchKinds(rawValue: 1)
+  static let update = TouchKinds(rawValue: 2)
+  static let delete = TouchKinds(rawValue: 4)
+  static let create = TouchKinds(rawValue: 8)
+
+  /// Adds the next change of the row.
+  mutating func add(_ kind: RowChange.Kind) {
+    switch kind {
+    case .create: formUnion([.create, .survivingCreate])
+    case .update: insert(.update)
+    case .delete:
+      insert(.delete)
+      remove(.survivingCreate)
+    }
+  }
+}
+
 /// One row as the store folds it. Mutable, shared within one engine, written back by `RowTable.flush`.
 final class RowState {
   /// Local, ascending in order of first appearance.
@@ -25,6 +47,8 @@ final class RowState {
   var masked: [Int] = []
   /// Whether the table `touch` has the row's history; otherwise `creator` is all of it.
   var hasTouches = false
+  /// What `creator` did to the row, while it is the only operation that touched it.
+  var firstKinds: TouchKinds = []
   /// What its references referred to before the operation `mark`, as row numbers, 0 for none; empty for a new row.
   var targets: [Int64] = []
 
@@ -80,6 +104,8 @@ final class RowTable {
     static let live: Int64 = 1
     static let visible: Int64 = 2
     static let touches: Int64 = 4
+    /// From this bit on stand the kinds of changes of the first operation.
+    static let kindsShift: Int64 = 3
   }
 
   private let db: Connection
@@ -192,6 +218,7 @@ final class RowTable {
     row.isLive = flags & Flag.live != 0
     row.isVisible = flags & Flag.visible != 0
     row.hasTouches = flags & Flag.touches != 0
+    row.firstKinds = TouchKinds(rawValue: flags >> Flag.kindsShift & 15)
     do {
       if row.isLive {
         row.creates = statement.isNull(4) ? [row.creator] : try numbers(statement.bytes(4))
@@ -257,6 +284,7 @@ final class RowTable {
       if row.isLive { flags |= Flag.live }
       if row.isVisible { flags |= Flag.visible }
       if row.hasTouches { flags |= Flag.touches }
+      flags |= row.firstKinds.rawValue << Flag.kindsShift
       statement.bind(1, flags)
       statement.bind(2, row.creator)
       if row.isLive, row.creates.count != 1 || row.creates[0] != row.creator {
@@ -302,22 +330,55 @@ final class RowTable {
 
   // MARK: History
 
-  /// Notes that an operation touched the row.
-  func addTouch(_ row: RowState, _ operation: Int64) throws {
+  /// Notes that an operation touched the row, and with what kinds of changes.
+  func addTouch(_ row: RowState, _ operation: Int64, _ kinds: TouchKinds) throws {
     if !row.hasTouches {
-      guard row.creator != operation else { return }
+      guard row.creator != operation else {
+        row.firstKinds = kinds
+        return
+      }
       row.hasTouches = true
       touch(row)
-      try insertTouch(row.number, row.creator)
+      try insertTouch(row.number, row.creator, row.firstKinds)
     }
-    try insertTouch(row.number, operation)
+    try insertTouch(row.number, operation, kinds)
   }
 
-  private func insertTouch(_ row: Int64, _ operation: Int64) throws {
-    let statement = try db.cached("INSERT OR IGNORE INTO touch (row, operation) VALUES (?, ?)")
+  private func insertTouch(_ row: Int64, _ operation: Int64, _ kinds: TouchKinds) throws {
+    let statement = try db.cached(
+      "INSERT OR IGNORE INTO touch (row, operation, kinds) VALUES (?, ?, ?)")
     statement.bind(1, row)
     statement.bind(2, operation)
+    statement.bind(3, kinds.rawValue)
     try statement.run()
+  }
+
+  /// The operations that created or deleted the row, in order of arrival; and those of an old file, which
+  /// did not note what they did: their kinds are empty.
+  func lifecycle(_ row: RowState) throws -> [(operation: Int64, kinds: TouchKinds)] {
+    guard row.hasTouches else {
+      return row.firstKinds == .update ? [] : [(row.creator, row.firstKinds)]
+    }
+    let statement = try db.cached(
+      "SELECT operation, kinds FROM touch WHERE row = ? AND kinds <> 2 ORDER BY operation")
+    statement.bind(1, row.number)
+    var result: [(operation: Int64, kinds: TouchKinds)] = []
+    while try statement.step() {
+      result.append((statement.int(0), TouchKinds(rawValue: statement.int(1))))
+    }
+    return result
+  }
+
+  /// The operations, from number `first` on, that touched the row.
+  func touches(_ row: RowState, from first: Int64) throws -> [Int64] {
+    guard row.hasTouches else { return row.creator >= first ? [row.creator] : [] }
+    let statement = try db.cached(
+      "SELECT operation FROM touch WHERE row = ? AND operation >= ? ORDER BY operation")
+    statement.bind(1, row.number)
+    statement.bind(2, first)
+    var result: [Int64] = []
+    while try statement.step() { result.append(statement.int(0)) }
+    return result
   }
 
   /// The operations that touched the row, in order of arrival.

@@ -5,7 +5,7 @@ import SQLiteDriver
 enum StoreFile {
   /// "HdWt", so that `file` and SQLite know whose the database is.
   static let applicationID: Int64 = 0x4864_5774
-  static let formatVersion: Int64 = 1
+  static let formatVersion: Int64 = 2
 
   private static let tables = """
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -34,7 +34,7 @@ enum StoreFile {
       number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, flags INTEGER NOT NULL,
       creator INTEGER NOT NULL, creates BLOB, stamps BLOB, image BLOB, masked BLOB) STRICT;
     CREATE TABLE touch (row INTEGER NOT NULL, operation INTEGER NOT NULL,
-      PRIMARY KEY (row, operation)) STRICT, WITHOUT ROWID;
+      kinds INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (row, operation)) STRICT, WITHOUT ROWID;
     CREATE TABLE reference (
       target INTEGER NOT NULL, source INTEGER NOT NULL, slot INTEGER NOT NULL,
       PRIMARY KEY (target, source, slot)) STRICT, WITHOUT ROWID;
@@ -47,24 +47,74 @@ enum StoreFile {
     CREATE TABLE bookmark (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
     """
 
+  /// The tables of verdicts, which format 1 did not have.
+  private static let verdictTables = """
+    CREATE INDEX touch_life ON touch (row, operation, kinds) WHERE kinds <> 2;
+    CREATE TABLE authority (
+      atom INTEGER NOT NULL, tuple BLOB NOT NULL, operation INTEGER NOT NULL,
+      change INTEGER NOT NULL, row INTEGER NOT NULL, loose BLOB NOT NULL,
+      PRIMARY KEY (atom, tuple, operation, change)) STRICT, WITHOUT ROWID;
+    CREATE INDEX authority_row ON authority (row);
+    CREATE TABLE question (
+      number INTEGER PRIMARY KEY, atom INTEGER NOT NULL, tuple BLOB NOT NULL, loose BLOB NOT NULL,
+      UNIQUE (atom, tuple, loose)) STRICT;
+    CREATE TABLE reliance (question INTEGER NOT NULL, operation INTEGER NOT NULL,
+      PRIMARY KEY (question, operation)) STRICT, WITHOUT ROWID;
+    CREATE TABLE bond (
+      target INTEGER NOT NULL, operation INTEGER NOT NULL, source INTEGER NOT NULL,
+      slot INTEGER NOT NULL, PRIMARY KEY (target, operation, source, slot)) STRICT, WITHOUT ROWID;
+    CREATE INDEX bond_source ON bond (source);
+    CREATE TABLE claim (
+      collection INTEGER NOT NULL, slot INTEGER NOT NULL, value BLOB NOT NULL,
+      operation INTEGER NOT NULL, change INTEGER NOT NULL, row INTEGER NOT NULL,
+      PRIMARY KEY (collection, slot, value, operation, change)) STRICT, WITHOUT ROWID;
+    CREATE INDEX claim_row ON claim (row);
+    CREATE TABLE contest (operation INTEGER PRIMARY KEY) STRICT;
+    CREATE TABLE quarrel (operation INTEGER PRIMARY KEY, quarrel INTEGER NOT NULL) STRICT;
+    CREATE INDEX quarrel_number ON quarrel (quarrel);
+    """
+
   /// Makes the tables in a new file, in one transaction with whatever `body` adds.
   static func create(_ db: Connection, _ body: () throws -> Void) throws {
     try db.transaction {
       try db.execute("PRAGMA application_id = \(applicationID)")
       try db.execute("PRAGMA user_version = \(formatVersion)")
       try db.execute(tables)
+      try db.execute(verdictTables)
       try body()
     }
   }
 
+  /// Brings a file of an older format up to date.
+  ///
+  /// Format 1 knew no verdicts but those of subjects, so there is nothing to fill the new tables with; what
+  /// kinds of changes its operations made is read from the operations themselves (`kinds` 0).
+  static func migrate(_ db: Connection) throws {
+    guard try db.integer("PRAGMA user_version") == 1 else { return }
+    try db.transaction {
+      try db.execute("ALTER TABLE touch ADD COLUMN kinds INTEGER NOT NULL DEFAULT 0")
+      try db.execute(verdictTables)
+      try db.execute("PRAGMA user_version = \(formatVersion)")
+    }
+  }
+
   /// Throws unless the file is a store of a version that this program knows.
-  static func validate(_ db: Connection, path: String) throws {
+  ///
+  /// - Parameter forWriting: whoever writes may bring an older file up to date; whoever reads cannot.
+  static func validate(_ db: Connection, path: String, forWriting: Bool) throws {
     guard try db.integer("PRAGMA application_id") == applicationID else {
       throw StoreError(
         .notAStore,
         "\(path) is not a Headwater store: make one with `headwater init`, or check the path")
     }
     let version = try db.integer("PRAGMA user_version") ?? 0
+    if version == 1 {
+      guard !forWriting else { return }
+      throw StoreError(
+        .notAStore,
+        "\(path) has store format 1, of an older version of headwater: a command that writes, such as `headwater write` without operations, brings it up to date"
+      )
+    }
     guard version == formatVersion else {
       throw StoreError(
         .notAStore,

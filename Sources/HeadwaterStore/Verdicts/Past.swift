@@ -51,46 +51,4 @@ struct Past {
     try collection.setKey(&values, storageKey: row.storageKey)
     return values
   }
-
-  /// The valid deletes of the row there, in canonical order.
-  func deletes(_ row: RowState) throws -> [Digest] {
-    try engine.history(of: row).deletes(isInPast: contains)
-  }
-}
-
-/// The condition of every update and delete: its row, the *subject*, is live in the author's past, or was
-/// created earlier in the same operation. It looks at the past alone, so the verdict never changes.
-struct SubjectVerdict {
-  let past: Past
-
-  func judge(_ changes: [ResolvedChange]) throws -> Verdict {
-    // Creates have no subject.
-    guard changes.contains(where: { $0.kind != .create }) else { return .valid }
-    var here: [StorageKey: Bool] = [:]
-    var fails = false
-    var by: Set<Digest> = []
-    for change in changes {
-      switch change.kind {
-      case .create: here[change.storageKey] = true
-      case .update, .delete:
-        let isLive: Bool
-        let row = try past.engine.rows.row(change.storageKey)
-        if let known = here[change.storageKey] {
-          isLive = known
-        } else {
-          isLive = try row.map { try past.isLive($0) } ?? false
-        }
-        if !isLive {
-          fails = true
-          // Where the operation's own delete is why, nobody else is responsible.
-          if here[change.storageKey] == nil, let row { by.formUnion(try past.deletes(row)) }
-        }
-        if change.kind == .delete { here[change.storageKey] = false }
-      }
-    }
-    guard fails else { return .valid }
-    let records = try by.compactMap { try past.engine.log.number(of: $0) }
-      .map { try past.engine.log.record($0) }.sorted { $0.precedes($1) }
-    return .void(.notLive, by: records.prefix(16).map(\.id))
-  }
 }

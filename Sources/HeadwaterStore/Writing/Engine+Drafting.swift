@@ -99,7 +99,7 @@ extension Engine {
     do {
       admission = try admit(
         operation, id: id, body: bytes, suite: signer.suiteIdentifier,
-        publicKey: signer.publicKey, signature: signature, prepared: prepared)
+        publicKey: signer.publicKey, signature: signature, prepared: prepared, isLocal: true)
     } catch let error as StoreError where error.code == .rejected {
       // Ours: say what is wrong with the write, not with an operation that nobody has seen.
       let what = error.message.drop { $0 != ":" }.dropFirst(2)
@@ -114,7 +114,7 @@ extension Engine {
   private func receipt(_ record: OperationRecord, _ changes: [ResolvedChange]) -> WriteReceipt {
     WriteReceipt(
       operation: record.id, height: record.height,
-      verdict: record.reason.map { .void($0, by: record.voidedBy) } ?? .valid,
+      verdict: record.verdict,
       created: changes.filter { $0.kind == .create }.map { ($0.collection, $0.key) },
       position: events.last)
   }

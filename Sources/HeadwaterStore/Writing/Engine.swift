@@ -18,6 +18,7 @@ final class Engine {
   let rows: RowTable
   let events: EventTable
   let dataType: any DataType = RegisterType()
+  let evidence: Evidence
   /// The operations without children, by number.
   private(set) var frontier: Set<Int64>
   /// Whether an operation was being added to the DAG when something failed: what is done so far must not be committed.
@@ -43,6 +44,8 @@ final class Engine {
     log = try OperationTable(db, suite: suite, isWriter: true)
     rows = try RowTable(db, layouts: layout)
     events = try EventTable(db, suite: suite)
+    evidence = Evidence(
+      log: log, rows: rows, authority: AuthorityTable(db), layout: layout, suite: suite)
     frontier = []
     retainedUpTo = events.last
     let statement = try db.prepare("SELECT number FROM frontier")
@@ -70,7 +73,7 @@ final class Engine {
   /// An operation that enters the DAG, with what its admission needs at hand.
   private struct Arrival {
     let operation: Operation
-    let record: OperationRecord
+    var record: OperationRecord
     let changes: [ResolvedChange]
     /// Whether everything that is known is in its past.
     let seesEverything: Bool
@@ -80,10 +83,13 @@ final class Engine {
   ///
   /// Throws `.rejected` and changes nothing if the operation is not acceptable.
   ///
-  /// - Parameter prepared: where the operation is made of rows that `Store.prepare` has checked.
+  /// - Parameters:
+  ///   - prepared: where the operation is made of rows that `Store.prepare` has checked.
+  ///   - isLocal: whether it is being written here: then it is refused where its author could have known that
+  ///     it is void.
   func admit(
     _ operation: Operation, id: Digest, body: [UInt8], suite suiteIdentifier: UInt8,
-    publicKey: [UInt8], signature: [UInt8], prepared: PreparedCreates? = nil
+    publicKey: [UInt8], signature: [UInt8], prepared: PreparedCreates? = nil, isLocal: Bool = false
   ) throws -> Admission {
     if let number = try log.number(of: id) { return .known(try log.record(number)) }
     var parents: [OperationRecord] = []
@@ -135,28 +141,56 @@ final class Engine {
       throw rejected(id, problem)
     }
 
+    // What is concurrent with the operation may matter, and it to that.
+    let isContestable = !seesEverything && !layout.rules.isTrivial
+    let viewpoint = Viewpoint(
+      parents: parents, seesEverything: seesEverything, author: operation.author, id: id, log: log,
+      world: isContestable && isLocal
+        ? { try self.log.isInPast($0, ofOrAmong: parents) } : nil)
+    let asks = operation.isGenesis ? [] : try evidence.asks(changes, at: viewpoint)
+    var verdict = Verdict.void(.noWitness, by: [])
+    if operation.isGenesis {
+      verdict = .valid
+    } else if !isContestable {
+      let isValid = seesEverything ? try evidence.holdsAtPresent(asks, changes) : nil
+      verdict =
+        isValid == true ? .valid : try evidence.verdict(changes, at: viewpoint, evidence.settled)
+    }
+    if isLocal {
+      let own =
+        isContestable ? try Judge(evidence).verdictInPast(changes, at: viewpoint) : verdict
+      if case .void(let reason, let by) = own {
+        throw try refusal(reason, by, changes, asks, viewpoint)
+      }
+    }
+
     // From here on the operation is in the DAG.
     isHalfDone = true
     if author.number == 0 {
       author = try log.addAuthor(author.principal, suite: author.suite, publicKey: author.publicKey)
     }
-    let verdict = operation.isGenesis ? .valid : try SubjectVerdict(past: past).judge(changes)
-    var reason: VerdictReason?
-    var by: [Digest] = []
-    if case .void(let why, let who) = verdict { (reason, by) = (why, who) }
     let record = OperationRecord(
       number: log.nextNumber, id: id,
       height: operation.isGenesis ? 0 : (parents.map(\.height).max() ?? 0) + 1,
       author: author.number, place: try log.ancestry.insert(parents: parents.map(\.place)),
-      time: operation.time, reason: reason, voidedBy: by)
+      time: operation.time, reason: nil, voidedBy: []
+    ).with(verdict)
     try log.insert(
       record, body: body, signature: signature, author: &author, previous: operation.previous)
     try advanceFrontier(parents: parents, to: record.number)
-    try apply(
-      Arrival(
-        operation: operation, record: record, changes: changes, seesEverything: seesEverything))
+    var arrival = Arrival(
+      operation: operation, record: record, changes: changes, seesEverything: seesEverything)
+    try enter(arrival)
+    try evidence.register(record, changes, asks)
+    var flips: [Flip] = []
+    if isContestable {
+      flips = try Judge(evidence).settle(
+        record.number, changes, asks, evidence.viewpoint(record.number))
+      arrival.record = try log.record(record.number)
+    }
+    try apply(arrival, flips)
     isHalfDone = false
-    return .admitted(record, changes)
+    return .admitted(arrival.record, changes)
   }
 
   private func rejected(_ id: Digest, _ why: String) -> StoreError {
@@ -204,33 +238,63 @@ final class Engine {
       row.values, stamps: row.stamps, masked: row.masked)
   }
 
-  private func apply(_ arrival: Arrival) throws {
+  /// Notes that the operation touched its rows.
+  private func enter(_ arrival: Arrival) throws {
     let number = arrival.record.number
     touched.removeAll(keepingCapacity: true)
-    var refold: [RowState] = []
-    let visibility = Visibility(rows: rows, layout: layout)
-    for change in arrival.changes {
-      let row: RowState
-      if let known = try rows.row(change.storageKey) {
-        row = known
-        if row.mark != number { row.targets = try visibility.targets(of: row) }
-        capture(row, number)
-        try rows.addTouch(row, number)
+    for (storageKey, kinds) in Evidence.kinds(arrival.changes) {
+      if let row = try rows.row(storageKey) {
+        try capture(existing: row, number)
+        try rows.addTouch(row, number, kinds)
+        evidence.forget(row)
       } else {
-        row = rows.add(change.storageKey, creator: number)
+        let row = rows.add(storageKey, creator: number)
         capture(row, number, isFresh: true)
+        try rows.addTouch(row, number, kinds)
       }
-      guard arrival.record.isValid else { continue }
-      rows.touch(row)
-      if refold.contains(where: { $0 === row }) { continue }
-      if try !fold(change, into: row, arrival) { refold.append(row) }
+    }
+  }
+
+  private func capture(existing row: RowState, _ number: Int64) throws {
+    guard row.mark != number else { return }
+    row.targets = try Visibility(rows: rows, layout: layout).targets(of: row)
+    capture(row, number)
+  }
+
+  /// Brings the rows up to date with the operation and with the verdicts that it changed; writes the events.
+  private func apply(_ arrival: Arrival, _ flips: [Flip]) throws {
+    guard arrival.record.isValid || !flips.isEmpty else { return }
+    let number = arrival.record.number
+    var refold: [RowState] = []
+    var isRefolded: Set<Int64> = []
+    // For rows that the operation itself did not change: why they changed.
+    var causes: [Int64: Flip] = [:]
+    for flip in flips {
+      for (storageKey, _) in Evidence.kinds(try evidence.changes(flip.number)) {
+        guard let row = try rows.row(storageKey) else { continue }
+        try capture(existing: row, number)
+        if causes[row.number] == nil { causes[row.number] = flip }
+        if isRefolded.insert(row.number).inserted { refold.append(row) }
+      }
+    }
+    if arrival.record.isValid {
+      for change in arrival.changes {
+        guard let row = try rows.row(change.storageKey) else { continue }
+        rows.touch(row)
+        causes[row.number] = nil
+        if isRefolded.contains(row.number) { continue }
+        if try !fold(change, into: row, arrival) {
+          isRefolded.insert(row.number)
+          refold.append(row)
+        }
+      }
     }
     for row in refold { try refoldFromHistory(row) }
-    guard arrival.record.isValid else { return }
     // The rows that cascades reach are captured as well, so the list is copied first.
     let changed = touched
-    let effects = try visibility.settle(changed, capture: { self.capture($0, number) })
-    try emit(effects, arrival)
+    let effects = try Visibility(rows: rows, layout: layout).settle(
+      changed, capture: { self.capture($0, number) })
+    try emit(effects, causes, arrival)
   }
 
   /// Folds one change of a valid operation into a row; false where the row must be folded from its history.
@@ -335,11 +399,11 @@ final class Engine {
 
   // MARK: Events
 
-  private func emit(_ effects: [Effect], _ arrival: Arrival) throws {
+  private func emit(_ effects: [Effect], _ causes: [Int64: Flip], _ arrival: Arrival) throws {
     var gone: [(row: RowState, record: EventRecord)] = []
     var come: [(row: RowState, record: EventRecord)] = []
     var changed: [EventRecord] = []
-    var mustOrder = arrival.changes.contains { $0.kind != .create }
+    var mustOrder = !causes.isEmpty || arrival.changes.contains { $0.kind != .create }
     for effect in effects {
       let row = effect.row
       var after = EventRecord.After.gone
@@ -354,8 +418,17 @@ final class Engine {
       } else if row.before == nil {
         continue
       }
+      var reason = effect.reason
+      var verdictReason: VerdictReason?
+      if reason == .applied, let flip = causes[row.number] {
+        // A row that comes back because its delete became void is reinstated, like one whose create became valid.
+        let comesBack = row.isVisible && (row.before == nil || flip.isValid)
+        reason = comesBack ? .reinstated : .retracted
+        verdictReason = flip.reason
+      }
       let record = EventRecord(
-        collection: row.collection, before: row.before, after: after, reason: effect.reason)
+        collection: row.collection, before: row.before, after: after, reason: reason,
+        verdictReason: verdictReason)
       if !row.isVisible {
         gone.append((row, record))
       } else if row.before == nil {

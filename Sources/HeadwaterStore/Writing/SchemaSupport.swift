@@ -5,15 +5,9 @@ enum SchemaSupport {
   /// Each thing by name, in the order of the schema; empty where everything can be honoured.
   static func missing(in schema: Schema) -> [String] {
     var missing: [String] = []
-    if !schema.allowsEverything {
-      missing.append(
-        "rules (`allow … if …`): say `allow everything` until rules are supported")
-    }
     func check(_ field: Field, _ owner: String) {
       let name = "\(owner).\(field.name)"
       if !field.type.isRegister { missing.append("\(name) is a \(kind(field.type))") }
-      if field.isUnique { missing.append("\(name) is @unique") }
-      if field.onDelete == .void { missing.append("\(name) is @onDelete(void)") }
     }
     for record in schema.records { for field in record.fields { check(field, record.name) } }
     for collection in schema.collections {

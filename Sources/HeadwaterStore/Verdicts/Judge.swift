@@ -1,0 +1,272 @@
+import HeadwaterLog
+import HeadwaterModel
+
+/// An operation whose verdict has changed from valid to void or back.
+struct Flip {
+  let number: Int64
+  /// The reason for which it is void, or was.
+  let reason: VerdictReason
+  let isValid: Bool
+}
+
+/// Keeps the verdicts of a store up to date, operation by operation as they arrive.
+///
+/// What depends on a verdict that changed is judged again, in canonical order: nearly all dependencies point
+/// back in it. Only the delete of a row that its users had not seen points forward; what that upsets is left
+/// for the next round, so an operation is looked at once a round at most, and there are no more rounds than
+/// such dependencies in a chain. Operations that depend on each other in a cycle are a *quarrel* and are
+/// decided together (`QuarrelSolver`). Nothing here calls itself.
+struct Judge {
+  let evidence: Evidence
+  private var log: OperationTable { evidence.log }
+  private var authority: AuthorityTable { evidence.authority }
+
+  init(_ evidence: Evidence) { self.evidence = evidence }
+
+  /// Judges an operation that has just entered the DAG as void, and again what it affects.
+  ///
+  /// - Returns: the others whose verdict is not what it was.
+  func settle(_ number: Int64, _ changes: [ResolvedChange], _ asks: [Ask], _ viewpoint: Viewpoint)
+    throws -> [Flip]
+  {
+    for other in try evidence.concurrentDependencies(changes, asks, at: viewpoint).sorted() {
+      try authority.addContested(other)
+    }
+    let dependents = try evidence.dependents(number, changes)
+    if !dependents.isEmpty {
+      // A path from here to what depends on this operation must lead through another dependency on something
+      // concurrent: where there is none, there is no cycle.
+      let known = try authority.contestedOperations()
+      if known.count > (known.contains(number) ? 1 : 0) {
+        try findQuarrel(number, dependents)
+      }
+      try authority.addContested(number)
+    }
+    var run = Run(judge: self)
+    try run.enqueue(number)
+    return try run.finish(new: number)
+  }
+
+  // MARK: Quarrels
+
+  /// Notes the cycle that the operation closes, if it does: all that it depends on and that depends on it.
+  private func findQuarrel(_ number: Int64, _ dependents: Set<Int64>) throws {
+    var edges: [Int64: [Int64]] = [:]
+    var isClosed = false
+    var stack = [number]
+    edges[number] = []
+    while let next = stack.popLast() {
+      let found = try evidence.dependencies(next).sorted()
+      edges[next] = found
+      for other in found where edges[other] == nil {
+        edges[other] = []
+        if dependents.contains(other) { isClosed = true }
+        stack.append(other)
+      }
+    }
+    guard isClosed else { return }
+    var users: [Int64: [Int64]] = [:]
+    for (user, used) in edges { for other in used { users[other, default: []].append(user) } }
+    var cycle: Set<Int64> = [number]
+    stack = [number]
+    while let next = stack.popLast() {
+      for user in users[next] ?? [] where cycle.insert(user).inserted { stack.append(user) }
+    }
+    try authority.join(cycle.sorted())
+  }
+
+  /// The verdicts on the members of a quarrel, by what is known of all others.
+  fileprivate func decide(_ members: [Int64]) throws -> [(number: Int64, verdict: Verdict)] {
+    let isMember = Set(members)
+    var cases: [Case] = []
+    for member in members {
+      let viewpoint = try evidence.viewpoint(member)
+      let changes = try evidence.changes(member)
+      cases.append(
+        try evidence.makeCase(changes, evidence.asks(changes, at: viewpoint), at: viewpoint) {
+          isMember.contains($0) ? .unknown : try evidence.settled($0)
+        })
+    }
+    var solver = QuarrelSolver(cases)
+    let decisions = Dictionary(uniqueKeysWithValues: zip(members, solver.solve()))
+    return try members.map { member in
+      guard let decision = decisions[member], !decision.isValid else { return (member, .valid) }
+      if let winner = decision.overruledBy {
+        return (member, .void(.overruled, by: winner == 0 ? [] : [try log.record(winner).id]))
+      }
+      let viewpoint = try evidence.viewpoint(member)
+      let changes = try evidence.changes(member)
+      return (
+        member,
+        try evidence.voidVerdict(changes, evidence.asks(changes, at: viewpoint), at: viewpoint) {
+          try decisions[$0].map { Certainty($0.isValid) } ?? evidence.settled($0)
+        }
+      )
+    }
+  }
+
+  fileprivate func verdict(_ number: Int64) throws -> Verdict {
+    if try log.record(number).height == 0 { return .valid }
+    return try evidence.verdict(
+      evidence.changes(number), at: evidence.viewpoint(number), evidence.settled)
+  }
+
+  // MARK: What a replica would say that knew less
+
+  /// The verdict on an operation by those alone that its author had seen, as his replica would give it.
+  ///
+  /// All that it depends on is decided afresh, because he may not have seen what voided some of that.
+  func verdictInPast(_ changes: [ResolvedChange], at viewpoint: Viewpoint) throws -> Verdict {
+    guard let world = viewpoint.world else {
+      return try evidence.verdict(changes, at: viewpoint, evidence.settled)
+    }
+    var known: Set<Int64> = []
+    var stack = try evidence.dependencies(changes, at: viewpoint).sorted()
+    known.formUnion(stack)
+    func dependencies(_ number: Int64) throws -> Set<Int64> {
+      let record = try log.record(number)
+      guard record.height > 0 else { return [] }
+      return try evidence.dependencies(
+        evidence.changes(number), at: evidence.viewpoint(number, world: world))
+    }
+    while let next = stack.popLast() {
+      for other in try dependencies(next).sorted() where known.insert(other).inserted {
+        stack.append(other)
+      }
+    }
+    let members = known.sorted()
+    var cases: [Case] = []
+    for member in members {
+      let place = try evidence.viewpoint(member, world: world)
+      let changes = try evidence.changes(member)
+      let asks = try log.record(member).height == 0 ? [] : evidence.asks(changes, at: place)
+      cases.append(try evidence.makeCase(changes, asks, at: place) { _ in .unknown })
+    }
+    var solver = QuarrelSolver(cases)
+    let decisions = Dictionary(uniqueKeysWithValues: zip(members, solver.solve()))
+    return try evidence.verdict(changes, at: viewpoint) {
+      try decisions[$0].map { Certainty($0.isValid) } ?? evidence.settled($0)
+    }
+  }
+}
+
+/// One run over what an arrival affects.
+private struct Run {
+  /// What is judged at once: an operation, or a quarrel.
+  private enum Node: Hashable {
+    case operation(Int64)
+    case quarrel(Int64)
+  }
+
+  private let judge: Judge
+  private var evidence: Evidence { judge.evidence }
+  private var round = Heap()
+  private var next: [(point: CanonicalPoint, node: Node)] = []
+  private var isQueued: Set<Node> = []
+  private var cursor: CanonicalPoint?
+  /// The verdicts before the run.
+  private var before: [Int64: Verdict] = [:]
+
+  init(judge: Judge) { self.judge = judge }
+
+  mutating func enqueue(_ number: Int64) throws {
+    var node = Node.operation(number)
+    var point: CanonicalPoint
+    if let quarrel = try evidence.authority.quarrel(of: number) {
+      node = .quarrel(quarrel)
+      guard isQueued.insert(node).inserted else { return }
+      point =
+        try evidence.authority.members(ofQuarrel: quarrel).map { try evidence.point($0) }
+        .max() ?? evidence.point(number)
+    } else {
+      guard isQueued.insert(node).inserted else { return }
+      point = try evidence.point(number)
+    }
+    if let cursor, point <= cursor {
+      next.append((point, node))
+    } else {
+      round.push(point, node)
+    }
+  }
+
+  mutating func finish(new: Int64) throws -> [Flip] {
+    while true {
+      if round.isEmpty {
+        guard !next.isEmpty else { break }
+        cursor = nil
+        for (point, node) in next { round.push(point, node) }
+        next.removeAll()
+      }
+      guard let (point, node) = round.pop() else { break }
+      isQueued.remove(node)
+      cursor = point
+      switch node {
+      case .operation(let number): try note(number, judge.verdict(number), except: [])
+      case .quarrel(let quarrel):
+        let members = try evidence.authority.members(ofQuarrel: quarrel)
+        let verdicts = try judge.decide(members)
+        let isMember = Set(members)
+        for (number, verdict) in verdicts { try note(number, verdict, except: isMember) }
+      }
+    }
+    var flips: [Flip] = []
+    for (number, old) in before.sorted(by: { $0.key < $1.key }) where number != new {
+      let verdict = try evidence.log.record(number).verdict
+      switch (old, verdict) {
+      case (.valid, .void(let reason, _)):
+        flips.append(Flip(number: number, reason: reason, isValid: false))
+      case (.void(let reason, _), .valid):
+        flips.append(Flip(number: number, reason: reason, isValid: true))
+      default: break
+      }
+    }
+    return flips
+  }
+
+  private mutating func note(_ number: Int64, _ verdict: Verdict, except: Set<Int64>) throws {
+    let old = try evidence.log.record(number).verdict
+    guard old != verdict else { return }
+    if before[number] == nil { before[number] = old }
+    try evidence.log.setVerdict(verdict, of: number)
+    guard old.isValid != verdict.isValid else { return }
+    for other in try evidence.dependents(number, evidence.changes(number)).sorted()
+    where !except.contains(other) {
+      try enqueue(other)
+    }
+  }
+
+  /// The nodes of a round, the canonically first on top (J. Williams, 1964).
+  private struct Heap {
+    private var items: [(point: CanonicalPoint, node: Node)] = []
+    var isEmpty: Bool { items.isEmpty }
+
+    mutating func push(_ point: CanonicalPoint, _ node: Node) {
+      items.append((point, node))
+      var child = items.count - 1
+      while child > 0 {
+        let parent = (child - 1) / 2
+        guard items[child].point < items[parent].point else { break }
+        items.swapAt(child, parent)
+        child = parent
+      }
+    }
+
+    mutating func pop() -> (CanonicalPoint, Node)? {
+      guard let first = items.first, let last = items.popLast() else { return nil }
+      guard !items.isEmpty else { return first }
+      items[0] = last
+      var parent = 0
+      while true {
+        var least = parent
+        for child in [2 * parent + 1, 2 * parent + 2]
+        where child < items.count && items[child].point < items[least].point {
+          least = child
+        }
+        guard least != parent else { break }
+        items.swapAt(parent, least)
+        parent = least
+      }
+      return first
+    }
+  }
+}
