@@ -119,7 +119,7 @@ import Testing
   @Test func whatIsNotThereYetSaysSoAndNothingElse() async throws {
     let bench = try Workbench()
     for arguments in [
-      ["upgrade", "s", "--schema", "x", "--as", "a"], ["explain", "s", "op"],
+      ["upgrade", "s", "--schema", "x", "--as", "a"],
       ["serve", "s", "--listen", "localhost:1"], ["sync", "s", "peer"],
       ["bundle", "create", "s", "f"], ["bundle", "apply", "s", "f"], ["schema", "diff", "a", "b"],
     ] {

@@ -24,19 +24,6 @@ struct UpgradeCommand: ParsableCommand {
   }
 }
 
-struct ExplainCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "explain", abstract: "Not there yet: why an operation is valid or void.",
-    discussion: "Example: headwater explain shop.store 3f9a")
-
-  @Argument(help: "The file of the store.") var store: String
-  @Argument(help: "The id of the operation, or its beginning.") var operation: String
-
-  func run() throws {
-    throw Failure.notYet("`explain`: `log` shows each operation's verdict and its reason")
-  }
-}
-
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "Not there yet: sync with whoever may.",

@@ -114,3 +114,12 @@ extension CollectionSyntax {
     for index in rules.indices { rules[index].trivia = Trivia() }
   }
 }
+
+extension Schema {
+  /// The canonical spelling of a rule's condition in a collection; nil where the rule has none.
+  public func text(of rule: Rule, in collection: CollectionType) -> String? {
+    rule.condition.map {
+      SyntaxBuilder(self).condition($0, scope: collection, of: self).printed
+    }
+  }
+}

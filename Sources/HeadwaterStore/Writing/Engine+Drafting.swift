@@ -7,6 +7,8 @@ public struct WriteReceipt: Sendable {
   public let operation: Digest
   public let height: Int64
   public let verdict: Verdict
+  /// Why it is void, in one sentence; nil where it is valid.
+  public let message: String?
   /// The rows that it created, in the order of its changes.
   public let created: [(collection: Int, key: Key)]
   /// The position of the last event of the store after it.
@@ -108,13 +110,22 @@ extension Engine {
     guard case .admitted(let record, let changes) = admission else {
       throw StoreError(.storage, "the operation could not be admitted; please report this")
     }
-    return receipt(record, changes)
+    return try receipt(record, changes)
   }
 
-  private func receipt(_ record: OperationRecord, _ changes: [ResolvedChange]) -> WriteReceipt {
-    WriteReceipt(
+  private func receipt(_ record: OperationRecord, _ changes: [ResolvedChange]) throws
+    -> WriteReceipt
+  {
+    var message: String?
+    if case .void(let reason, let by) = record.verdict {
+      let viewpoint = try evidence.viewpoint(record.number)
+      message = try evidence.message(
+        reason, by, changes, evidence.asks(changes, at: viewpoint), at: viewpoint,
+        evidence.settled)
+    }
+    return WriteReceipt(
       operation: record.id, height: record.height,
-      verdict: record.verdict,
+      verdict: record.verdict, message: message,
       created: changes.filter { $0.kind == .create }.map { ($0.collection, $0.key) },
       position: events.last)
   }
