@@ -2,14 +2,15 @@ import Headwater
 import HeadwaterSQLite
 import SQLiteDriver
 
-/// `Benchmarks [--rows N] [--singles N] [--open N] [name …]`: each figure beside the raw thing, measured in the same run.
+/// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
-  static let names = ["import", "single", "mirror", "latency", "open"]
+  static let names = ["import", "single", "mirror", "latency", "open", "verdicts", "revocation"]
 
   static func main() async throws {
     var rows = 200_000
     var singles = 20_000
     var operations = 200_000
+    var dependants = 100_000
     var chosen: [String] = []
     var arguments = CommandLine.arguments.dropFirst()[...]
     while let argument = arguments.popFirst() {
@@ -17,10 +18,12 @@ import SQLiteDriver
       case "--rows": rows = Int(arguments.popFirst() ?? "") ?? rows
       case "--singles": singles = Int(arguments.popFirst() ?? "") ?? singles
       case "--open": operations = Int(arguments.popFirst() ?? "") ?? operations
+      case "--dependants": dependants = Int(arguments.popFirst() ?? "") ?? dependants
       case let name where names.contains(name): chosen.append(name)
       default:
         print(
-          "usage: Benchmarks [--rows N] [--singles N] [--open N] [\(names.joined(separator: "|"))]")
+          "usage: Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [\(names.joined(separator: "|"))]"
+        )
         return
       }
     }
@@ -32,6 +35,12 @@ import SQLiteDriver
       case "single": try await Ingest.singles(singles)
       case "mirror": try await Mirroring.throughput(rows)
       case "latency": try await Mirroring.latency()
+      case "revocation": try await Verdicts.revocation([dependants])
+      case "verdicts":
+        try await Verdicts.fastPath(singles)
+        try await Verdicts.delegation([1, 10, 100, 1_000, 10_000])
+        try await Verdicts.revocation([10, 1_000, dependants])
+        try await Verdicts.quarrel([10, 100, 1_000])
       default: try await Ingest.opening(operations)
       }
     }

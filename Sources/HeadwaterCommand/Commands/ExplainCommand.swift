@@ -25,6 +25,5 @@ struct ExplainCommand: AsyncParsableCommand {
         try ExplanationForm.show(explanation, snapshot.schema)
       }
     }
-
   }
 }

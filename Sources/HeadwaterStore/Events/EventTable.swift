@@ -60,14 +60,15 @@ final class EventTable {
     }
   }
 
-  /// Appends the events of one transaction.
+  /// Appends the events of one transaction, which `next` gives one by one: there may be millions.
   func append(
-    _ records: [EventRecord], operations: [Digest], author: Digest, time: Int64, frontier: [Digest]
+    operations: [Digest], author: Digest, time: Int64, frontier: [Digest],
+    _ next: () throws -> EventRecord?
   ) throws {
     let begins = last + 1
     var first = begins
-    var index = 0
-    while index < records.count {
+    var record = try next()
+    while record != nil {
       // What is hashed is the digest before and the chunk, so they are written into one buffer, which is kept.
       writer.removeAll()
       writer.raw(digest.bytes)
@@ -75,20 +76,21 @@ final class EventTable {
       for id in operations { writer.digest(id) }
       writer.digest(author)
       writer.int(time)
-      let start = index
-      while index < records.count, writer.bytes.count < EventTable.chunkBytes {
-        encode(records[index])
-        index += 1
+      var count: Int64 = 0
+      while let some = record, writer.bytes.count < EventTable.chunkBytes {
+        encode(some)
+        count += 1
+        record = try next()
       }
       digest = suite.hash(writer.bytes)
       let statement = try db.cached(
         "INSERT INTO event (first, last, begins, digest, frontier, bytes) VALUES (?, ?, ?, ?, ?, ?)"
       )
-      last = first + Int64(index - start) - 1
+      last = first + count - 1
       statement.bind(1, first)
       statement.bind(2, last)
       statement.bind(3, begins)
-      if index == records.count {
+      if record == nil {
         statement.bind(4, digest.bytes)
         // Nearly always the frontier is the operation itself.
         if frontier == operations {

@@ -3,93 +3,116 @@ import HeadwaterStream
 
 /// A row whose visible image may have changed, and why.
 struct Effect {
-  let row: RowState
+  /// The number of the row.
+  let row: Int64
   let reason: Cause.Reason
 }
 
 /// Brings the visible rows up to date after some rows were folded.
 ///
-/// The visible rows are the greatest set of live rows whose `cascade` and `void` targets are visible. So a row that
-/// comes to life is supposed visible together with everything that waits for it, and then whatever lacks a
-/// target is taken out again until nothing changes: iterative, and linear in what is affected.
+/// The visible rows are the greatest set of live rows whose `cascade` and `void` targets are visible. So a row
+/// that comes to life is supposed visible together with everything that waits for it, and then whatever lacks
+/// a target is taken out again until nothing changes: iterative, and linear in what is affected.
+///
+/// Rows are kept by number from step to step, because there may be more of them than memory should hold.
 struct Visibility {
   let rows: RowTable
   let layout: SchemaPlan
 
   /// - Parameters:
-  ///   - touched: the rows that the operation changed, in order, with their images before.
+  ///   - touched: the rows that the operation changed, in order, with their images before and their references
+  ///     up to date.
   ///   - capture: takes the image before of a row that is about to change.
+  ///   - relieve: called where no row is held: those in memory may be let go.
   /// - Returns: the rows whose image may have changed; targets before what refers to them.
-  func settle(_ touched: [RowState], capture: (RowState) -> Void) throws -> [Effect] {
-    for row in touched { try updateReferences(row) }
-
+  func settle(
+    _ touched: [Int64], capture: (RowState) -> Void, relieve: () throws -> Void
+  ) throws -> [Effect] {
     // Up: suppose visible all that is live and not visible, and what waits for it.
-    var waiting: [RowState] = []
-    var queue = touched.filter { $0.isLive && !$0.isVisible }
+    var waiting: [Int64] = []
+    var queue: [Int64] = []
+    for number in touched {
+      let row = try rows.row(number: number)
+      if row.isLive, !row.isVisible { queue.append(number) }
+      try relieve()
+    }
     let own = queue.count
     var index = 0
     while index < queue.count {
-      let row = queue[index]
+      let row = try rows.row(number: queue[index])
       index += 1
       guard row.isLive, !row.isVisible else { continue }
       capture(row)
       row.isVisible = true
       rows.touch(row)
-      if index > own { waiting.append(row) }
-      guard layout.collections[row.collection].isReferenced, !row.isFresh else { continue }
-      for referrer in try rows.referrers(of: row.number) {
-        let source = try rows.row(number: referrer.source)
-        if source.isLive, !source.isVisible, try policy(source, referrer.slot) != .null {
-          queue.append(source)
+      if index > own { waiting.append(row.number) }
+      if layout.collections[row.collection].isReferenced, !row.isFresh {
+        for referrer in try rows.referrers(of: row.number) {
+          let source = try rows.row(number: referrer.source)
+          if source.isLive, !source.isVisible, try policy(source, referrer.slot) != .null {
+            queue.append(source.number)
+          }
         }
       }
+      try relieve()
     }
 
     // Down: take out what is not live or lacks a target.
-    var lowered: [RowState] = []
-    queue = touched.filter(\.isVisible) + waiting
+    var lowered: [Int64] = []
+    queue = touched + waiting
     index = 0
     while index < queue.count {
-      let row = queue[index]
+      let row = try rows.row(number: queue[index])
       index += 1
-      guard row.isVisible, try !(row.isLive && hasTargets(row)) else { continue }
+      guard row.isVisible, try !(row.isLive && hasTargets(row)) else {
+        try relieve()
+        continue
+      }
       capture(row)
       row.isVisible = false
       rows.touch(row)
-      lowered.append(row)
-      guard layout.collections[row.collection].isReferenced else { continue }
-      for referrer in try rows.referrers(of: row.number) {
-        let source = try rows.row(number: referrer.source)
-        if source.isVisible, try policy(source, referrer.slot) != .null { queue.append(source) }
+      lowered.append(row.number)
+      if layout.collections[row.collection].isReferenced {
+        for referrer in try rows.referrers(of: row.number) {
+          let source = try rows.row(number: referrer.source)
+          if source.isVisible, try policy(source, referrer.slot) != .null {
+            queue.append(source.number)
+          }
+        }
       }
+      try relieve()
     }
 
     // Mask and unmask the references whose target went or came.
     var effects: [Effect] = []
     effects.reserveCapacity(touched.count)
-    for row in touched {
-      try remask(row)
-      effects.append(Effect(row: row, reason: .applied))
+    for number in touched {
+      try remask(rows.row(number: number))
+      effects.append(Effect(row: number, reason: .applied))
+      try relieve()
     }
-    var seen = Set(waiting.isEmpty && lowered.isEmpty ? [] : touched.map(\.number))
-    for row in waiting + lowered where seen.insert(row.number).inserted {
-      try remask(row)
-      effects.append(Effect(row: row, reason: .cascaded))
+    var seen = Set(waiting.isEmpty && lowered.isEmpty ? [] : touched)
+    for number in waiting + lowered where seen.insert(number).inserted {
+      try remask(rows.row(number: number))
+      effects.append(Effect(row: number, reason: .cascaded))
+      try relieve()
     }
-    for row in effects.map(\.row)
-    where (row.before != nil) != row.isVisible && layout.collections[row.collection].isReferenced
-      && !row.isFresh
-    {
-      if seen.isEmpty { seen = Set(touched.map(\.number)) }
+    for effect in effects {
+      let row = try rows.row(number: effect.row)
+      guard (row.before != nil) != row.isVisible,
+        layout.collections[row.collection].isReferenced, !row.isFresh
+      else { continue }
+      if seen.isEmpty { seen = Set(touched) }
       for referrer in try rows.referrers(of: row.number) {
         let source = try rows.row(number: referrer.source)
         guard try policy(source, referrer.slot) == .null else { continue }
         if source.isVisible { capture(source) }
         try remask(source)
         if source.isVisible, seen.insert(source.number).inserted {
-          effects.append(Effect(row: source, reason: .cascaded))
+          effects.append(Effect(row: source.number, reason: .cascaded))
         }
       }
+      try relieve()
     }
     return effects
   }
@@ -140,11 +163,13 @@ struct Visibility {
   }
 
   /// Makes the table of references agree with the row's folded values.
-  private func updateReferences(_ row: RowState) throws {
+  ///
+  /// - Parameter old: what `targets` gave before the row was folded; empty for a new row.
+  func updateReferences(_ row: RowState, from old: [Int64]) throws {
     let references = layout.collections[row.collection].references
     guard !references.isEmpty else { return }
     for (index, target) in try targets(of: row).enumerated() {
-      let before = row.targets.isEmpty ? 0 : row.targets[index]
+      let before = old.isEmpty ? 0 : old[index]
       guard before != target else { continue }
       let slot = references[index].slot
       if before != 0 { try rows.removeReference(target: before, source: row.number, slot: slot) }

@@ -208,15 +208,25 @@ final class OperationTable {
   }
 
   /// An operation, decoded. What does not have the hash that it came with is never looked into.
-  func operation(_ number: Int64) throws -> Operation {
-    let body = try body(number)
-    guard suite.hash(body) == (try record(number)).id else {
+  func operation(_ number: Int64) throws -> Operation { try identified(number).operation }
+
+  /// An operation, decoded, with its id.
+  func identified(_ number: Int64) throws -> (id: Digest, operation: Operation) {
+    let statement = try db.cached("SELECT body, id FROM operation WHERE number = ?")
+    statement.bind(1, number)
+    defer { statement.reset() }
+    guard try statement.step(), let id = statement.withBytes(1, { Digest(bytes: $0) }) else {
+      throw StoreError(
+        .damaged, "operation \(number) is missing from the store: restore it from a backup")
+    }
+    let body = statement.bytes(0)
+    guard suite.hash(body) == id else {
       throw StoreError(
         .damaged,
         "operation \(number) does not have its hash in the store: restore it from a backup")
     }
     do {
-      return try Operation.decode(body)
+      return (id, try Operation.decode(body))
     } catch {
       throw StoreError(
         .damaged, "operation \(number) is damaged in the store (\(error)): restore it from a backup"

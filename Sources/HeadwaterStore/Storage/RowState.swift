@@ -49,8 +49,6 @@ final class RowState {
   var hasTouches = false
   /// What `creator` did to the row, while it is the only operation that touched it.
   var firstKinds: TouchKinds = []
-  /// What its references referred to before the operation `mark`, as row numbers, 0 for none; empty for a new row.
-  var targets: [Int64] = []
 
   var isNew: Bool
   var isDirty = false
@@ -99,6 +97,8 @@ final class RowState {
 final class RowTable {
   /// How many clean rows are kept in memory between commits.
   private static let cachedRows = 20_000
+  /// How many rows an operation may have in memory at once; beyond, they are written and read again.
+  static let heldRows = 131_072
 
   private enum Flag {
     static let live: Int64 = 1
@@ -115,6 +115,8 @@ final class RowTable {
   private var dirty: [RowState] = []
   private var nextNumber: Int64
   private var writer = CanonicalWriter()
+  /// The rows let go whose image before the current operation is in the table `spill`.
+  private var spilled: Set<Int64> = []
 
   init(_ db: Connection, layouts: SchemaPlan) throws {
     self.db = db
@@ -130,7 +132,9 @@ final class RowTable {
     statement.bind(1, storageKey.bytes)
     defer { statement.reset() }
     guard try statement.step() else { return nil }
-    return try keep(read(statement))
+    let row = try read(statement)
+    statement.reset()
+    return try keep(row)
   }
 
   func row(number: Int64) throws -> RowState {
@@ -142,12 +146,15 @@ final class RowTable {
       throw StoreError(
         .damaged, "row \(number) is missing from the store: restore it from a backup")
     }
-    return try keep(read(statement))
+    let row = try read(statement)
+    statement.reset()
+    return try keep(row)
   }
 
-  private func keep(_ row: RowState) -> RowState {
+  private func keep(_ row: RowState) throws -> RowState {
     // A row may be in memory under its number only through its key, so the two maps agree.
     if let known = byNumber[row.number] { return known }
+    if spilled.contains(row.number) { try restore(row) }
     byKey[row.storageKey] = row
     byNumber[row.number] = row
     return row
@@ -326,6 +333,61 @@ final class RowTable {
       byKey.removeAll(keepingCapacity: true)
       byNumber.removeAll(keepingCapacity: true)
     }
+  }
+
+  // MARK: More rows than memory should hold
+
+  /// Writes the rows in memory and lets them go, if there are too many. No row may be held across the call.
+  ///
+  /// - Parameter mark: the current operation: the images before it go to the table `spill`.
+  func relieve(_ mark: Int64) throws {
+    guard byNumber.count > RowTable.heldRows else { return }
+    let insert = try db.cached("INSERT OR REPLACE INTO spill (row, fresh, image) VALUES (?, ?, ?)")
+    for row in byNumber.values where row.mark == mark {
+      insert.bind(1, row.number)
+      insert.bind(2, row.isFresh ? 1 : 0)
+      if let before = row.before {
+        writer.removeAll()
+        for value in before { writer.value(value) }
+        insert.bind(3, writer.bytes)
+      } else {
+        insert.bindNull(3)
+      }
+      try insert.run()
+      spilled.insert(row.number)
+    }
+    try flush()
+    byKey.removeAll(keepingCapacity: true)
+    byNumber.removeAll(keepingCapacity: true)
+    spillMark = mark
+  }
+
+  private var spillMark: Int64 = 0
+
+  private func restore(_ row: RowState) throws {
+    let statement = try db.cached("SELECT fresh, image FROM spill WHERE row = ?")
+    statement.bind(1, row.number)
+    defer { statement.reset() }
+    guard try statement.step() else { return }
+    row.mark = spillMark
+    row.isFresh = statement.int(0) != 0
+    guard !statement.isNull(1) else { return }
+    var reader = CanonicalReader(statement.bytes(1))
+    do {
+      var before: [Value?] = []
+      before.reserveCapacity(row.values.count)
+      for _ in row.values.indices { before.append(try reader.value()) }
+      row.before = before
+    } catch {
+      throw RowTable.damaged(row.number)
+    }
+  }
+
+  /// Forgets the images before an operation that is done with.
+  func forgetSpilled() throws {
+    guard !spilled.isEmpty else { return }
+    spilled = []
+    try db.execute("DELETE FROM spill")
   }
 
   // MARK: History

@@ -69,6 +69,7 @@ enum StoreFile {
       operation INTEGER NOT NULL, change INTEGER NOT NULL, row INTEGER NOT NULL,
       PRIMARY KEY (collection, slot, value, operation, change)) STRICT, WITHOUT ROWID;
     CREATE INDEX claim_row ON claim (row);
+    CREATE TABLE spill (row INTEGER PRIMARY KEY, fresh INTEGER NOT NULL, image BLOB) STRICT;
     CREATE TABLE contest (operation INTEGER PRIMARY KEY) STRICT;
     CREATE TABLE quarrel (operation INTEGER PRIMARY KEY, quarrel INTEGER NOT NULL) STRICT;
     CREATE INDEX quarrel_number ON quarrel (quarrel);

@@ -36,6 +36,8 @@ final class AuthorityTable {
   private var grants: [Filing: [FiledGrant]] = [:]
   private var questions: [Question: Int64] = [:]
   private var contested: Set<Int64>?
+  /// For each operation in a quarrel the quarrel's name. Few operations are.
+  private var quarrels: [Int64: Int64]?
 
   init(_ db: Connection) { self.db = db }
 
@@ -244,11 +246,12 @@ final class AuthorityTable {
 
   /// The quarrel that the operation is in: operations that depend on each other in a cycle; nil if in none.
   func quarrel(of operation: Int64) throws -> Int64? {
-    guard try !contestedOperations().isEmpty else { return nil }
-    let statement = try db.cached("SELECT quarrel FROM quarrel WHERE operation = ?")
-    statement.bind(1, operation)
-    defer { statement.reset() }
-    return try statement.step() ? statement.int(0) : nil
+    if let quarrels { return quarrels[operation] }
+    var found: [Int64: Int64] = [:]
+    let statement = try db.cached("SELECT operation, quarrel FROM quarrel")
+    while try statement.step() { found[statement.int(0)] = statement.int(1) }
+    quarrels = found
+    return found[operation]
   }
 
   func members(ofQuarrel number: Int64) throws -> [Int64] {
@@ -271,6 +274,7 @@ final class AuthorityTable {
       statement.bind(1, operation)
       statement.bind(2, name)
       try statement.run()
+      quarrels?[operation] = name
     }
   }
 

@@ -152,9 +152,9 @@ extension Evidence {
 
   // MARK: Dependents
 
-  /// Every operation whose validity may depend on this one.
-  func dependents(_ number: Int64, _ changes: [ResolvedChange]) throws -> Set<Int64> {
-    guard !rules.isTrivial else { return [] }
+  /// Every operation whose validity may depend on this one, with its canonical position.
+  func dependents(_ number: Int64, _ changes: [ResolvedChange]) throws -> [Int64: CanonicalPoint] {
+    guard !rules.isTrivial else { return [:] }
     let own = try log.record(number)
     let viewpoint = try viewpoint(number)
     var firstConcurrent: Int64?
@@ -165,12 +165,14 @@ extension Evidence {
       firstConcurrent = first
       return first
     }
-    var found: Set<Int64> = []
+    var found: [Int64: CanonicalPoint] = [:]
     func add(_ numbers: [Int64], concurrent: (OperationRecord) -> Bool) throws {
-      for other in numbers where other != number && !found.contains(other) {
+      for other in numbers where other != number && found[other] == nil {
         let record = try log.record(other)
         guard try !viewpoint.sees(record) else { continue }
-        if try viewpoint.isSeen(by: record) || concurrent(record) { found.insert(other) }
+        if try viewpoint.isSeen(by: record) || concurrent(record) {
+          found[other] = CanonicalPoint(height: record.height, id: record.id)
+        }
       }
     }
     for (storageKey, kinds) in Evidence.kinds(changes) {

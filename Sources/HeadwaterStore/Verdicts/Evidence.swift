@@ -42,9 +42,8 @@ final class Evidence {
 
   /// The changes of an operation in the DAG.
   func changes(_ number: Int64) throws -> [ResolvedChange] {
-    let record = try log.record(number)
-    return ChangeResolver.resolve(
-      try log.operation(number), id: record.id, layout: layout, suite: suite)
+    let (id, operation) = try log.identified(number)
+    return ChangeResolver.resolve(operation, id: id, layout: layout, suite: suite)
   }
 
   func viewpoint(_ number: Int64, world: ((OperationRecord) throws -> Bool)? = nil) throws

@@ -43,14 +43,14 @@ struct Judge {
       try authority.addContested(number)
     }
     var run = Run(judge: self)
-    try run.enqueue(number)
+    try run.enqueue(number, viewpoint.point)
     return try run.finish(new: number)
   }
 
   // MARK: Quarrels
 
   /// Notes the cycle that the operation closes, if it does: all that it depends on and that depends on it.
-  private func findQuarrel(_ number: Int64, _ dependents: Set<Int64>) throws {
+  private func findQuarrel(_ number: Int64, _ dependents: [Int64: CanonicalPoint]) throws {
     var edges: [Int64: [Int64]] = [:]
     var isClosed = false
     var stack = [number]
@@ -60,7 +60,7 @@ struct Judge {
       edges[next] = found
       for other in found where edges[other] == nil {
         edges[other] = []
-        if dependents.contains(other) { isClosed = true }
+        if dependents[other] != nil { isClosed = true }
         stack.append(other)
       }
     }
@@ -105,10 +105,9 @@ struct Judge {
     }
   }
 
-  fileprivate func verdict(_ number: Int64) throws -> Verdict {
+  fileprivate func verdict(_ number: Int64, _ changes: [ResolvedChange]) throws -> Verdict {
     if try log.record(number).height == 0 { return .valid }
-    return try evidence.verdict(
-      evidence.changes(number), at: evidence.viewpoint(number), evidence.settled)
+    return try evidence.verdict(changes, at: evidence.viewpoint(number), evidence.settled)
   }
 
   // MARK: What a replica would say that knew less
@@ -164,23 +163,22 @@ private struct Run {
   private var next: [(point: CanonicalPoint, node: Node)] = []
   private var isQueued: Set<Node> = []
   private var cursor: CanonicalPoint?
-  /// The verdicts before the run.
-  private var before: [Int64: Verdict] = [:]
+  /// The operations whose verdict changed, with the reasons for which they were void before and are now.
+  private var changed: [Int64: (before: VerdictReason?, now: VerdictReason?)] = [:]
 
   init(judge: Judge) { self.judge = judge }
 
-  mutating func enqueue(_ number: Int64) throws {
+  mutating func enqueue(_ number: Int64, _ point: CanonicalPoint) throws {
     var node = Node.operation(number)
-    var point: CanonicalPoint
+    var point = point
     if let quarrel = try evidence.authority.quarrel(of: number) {
       node = .quarrel(quarrel)
       guard isQueued.insert(node).inserted else { return }
-      point =
-        try evidence.authority.members(ofQuarrel: quarrel).map { try evidence.point($0) }
-        .max() ?? evidence.point(number)
+      for member in try evidence.authority.members(ofQuarrel: quarrel) {
+        point = max(point, try evidence.point(member))
+      }
     } else {
       guard isQueued.insert(node).inserted else { return }
-      point = try evidence.point(number)
     }
     if let cursor, point <= cursor {
       next.append((point, node))
@@ -201,37 +199,41 @@ private struct Run {
       isQueued.remove(node)
       cursor = point
       switch node {
-      case .operation(let number): try note(number, judge.verdict(number), except: [])
+      case .operation(let number):
+        let changes = try evidence.changes(number)
+        try note(number, judge.verdict(number, changes), changes, except: [])
       case .quarrel(let quarrel):
         let members = try evidence.authority.members(ofQuarrel: quarrel)
         let verdicts = try judge.decide(members)
         let isMember = Set(members)
-        for (number, verdict) in verdicts { try note(number, verdict, except: isMember) }
+        for (number, verdict) in verdicts { try note(number, verdict, nil, except: isMember) }
       }
     }
-    var flips: [Flip] = []
-    for (number, old) in before.sorted(by: { $0.key < $1.key }) where number != new {
-      let verdict = try evidence.log.record(number).verdict
-      switch (old, verdict) {
-      case (.valid, .void(let reason, _)):
-        flips.append(Flip(number: number, reason: reason, isValid: false))
-      case (.void(let reason, _), .valid):
-        flips.append(Flip(number: number, reason: reason, isValid: true))
-      default: break
+    changed[new] = nil
+    return changed.sorted { $0.key < $1.key }.compactMap { number, reasons in
+      switch reasons {
+      case (nil, let reason?): Flip(number: number, reason: reason, isValid: false)
+      case (let reason?, nil): Flip(number: number, reason: reason, isValid: true)
+      default: nil
       }
     }
-    return flips
   }
 
-  private mutating func note(_ number: Int64, _ verdict: Verdict, except: Set<Int64>) throws {
+  private mutating func note(
+    _ number: Int64, _ verdict: Verdict, _ changes: [ResolvedChange]?, except: Set<Int64>
+  ) throws {
     let old = try evidence.log.record(number).verdict
     guard old != verdict else { return }
-    if before[number] == nil { before[number] = old }
+    if let known = changed[number] {
+      changed[number] = (known.before, verdict.reason)
+    } else {
+      changed[number] = (old.reason, verdict.reason)
+    }
     try evidence.log.setVerdict(verdict, of: number)
     guard old.isValid != verdict.isValid else { return }
-    for other in try evidence.dependents(number, evidence.changes(number)).sorted()
-    where !except.contains(other) {
-      try enqueue(other)
+    let dependents = try evidence.dependents(number, changes ?? evidence.changes(number))
+    for (other, point) in dependents.sorted(by: { $0.key < $1.key }) where !except.contains(other) {
+      try enqueue(other, point)
     }
   }
 

@@ -19,4 +19,6 @@ public enum Verdict: Sendable, Hashable {
   case void(VerdictReason, by: [Digest])
 
   public var isValid: Bool { self == .valid }
+  /// Why it is void; nil where it is valid.
+  public var reason: VerdictReason? { if case .void(let reason, _) = self { reason } else { nil } }
 }

@@ -23,6 +23,8 @@ final class Engine {
   private(set) var frontier: Set<Int64>
   /// Whether an operation was being added to the DAG when something failed: what is done so far must not be committed.
   private(set) var isHalfDone = false
+  /// The numbers of the rows whose image before the operation was taken, in order.
+  var touched: [Int64] = []
   /// The encoding of the operation that is being written; kept, because large buffers that come and go make
   /// the allocator tidy up all small ones each time.
   var encoding = CanonicalWriter()
@@ -54,7 +56,7 @@ final class Engine {
 
   /// With more heads than this the frontier is not noted with each event: thousands of concurrent operations
   /// would each carry all of it.
-  private static let notedHeads = 64
+  static let notedHeads = 64
 
   /// The ids of the operations without children, sorted.
   func frontierIDs() throws -> [Digest] { try frontier.map { try log.record($0).id }.sorted() }
@@ -71,7 +73,7 @@ final class Engine {
   }
 
   /// An operation that enters the DAG, with what its admission needs at hand.
-  private struct Arrival {
+  struct Arrival {
     let operation: Operation
     var record: OperationRecord
     let changes: [ResolvedChange]
@@ -217,272 +219,6 @@ final class Engine {
     let insert = try db.cached("INSERT INTO frontier (number) VALUES (?)")
     insert.bind(1, number)
     try insert.run()
-  }
-
-  // MARK: Folding
-
-  private var touched: [RowState] = []
-
-  /// Takes the row's image before the operation, once.
-  private func capture(_ row: RowState, _ number: Int64, isFresh: Bool = false) {
-    guard row.mark != number else { return }
-    row.mark = number
-    row.isFresh = isFresh
-    row.before = row.isVisible ? visibleValues(row) : nil
-    touched.append(row)
-  }
-
-  /// The values that readers see: defaults applied, references to what is not visible masked.
-  func visibleValues(_ row: RowState) -> [Value?] {
-    layout.collections[row.collection].visibleValues(
-      row.values, stamps: row.stamps, masked: row.masked)
-  }
-
-  /// Notes that the operation touched its rows.
-  private func enter(_ arrival: Arrival) throws {
-    let number = arrival.record.number
-    touched.removeAll(keepingCapacity: true)
-    for (storageKey, kinds) in Evidence.kinds(arrival.changes) {
-      if let row = try rows.row(storageKey) {
-        try capture(existing: row, number)
-        try rows.addTouch(row, number, kinds)
-        evidence.forget(row)
-      } else {
-        let row = rows.add(storageKey, creator: number)
-        capture(row, number, isFresh: true)
-        try rows.addTouch(row, number, kinds)
-      }
-    }
-  }
-
-  private func capture(existing row: RowState, _ number: Int64) throws {
-    guard row.mark != number else { return }
-    row.targets = try Visibility(rows: rows, layout: layout).targets(of: row)
-    capture(row, number)
-  }
-
-  /// Brings the rows up to date with the operation and with the verdicts that it changed; writes the events.
-  private func apply(_ arrival: Arrival, _ flips: [Flip]) throws {
-    guard arrival.record.isValid || !flips.isEmpty else { return }
-    let number = arrival.record.number
-    var refold: [RowState] = []
-    var isRefolded: Set<Int64> = []
-    // For rows that the operation itself did not change: why they changed.
-    var causes: [Int64: Flip] = [:]
-    for flip in flips {
-      for (storageKey, _) in Evidence.kinds(try evidence.changes(flip.number)) {
-        guard let row = try rows.row(storageKey) else { continue }
-        try capture(existing: row, number)
-        if causes[row.number] == nil { causes[row.number] = flip }
-        if isRefolded.insert(row.number).inserted { refold.append(row) }
-      }
-    }
-    if arrival.record.isValid {
-      for change in arrival.changes {
-        guard let row = try rows.row(change.storageKey) else { continue }
-        rows.touch(row)
-        causes[row.number] = nil
-        if isRefolded.contains(row.number) { continue }
-        if try !fold(change, into: row, arrival) {
-          isRefolded.insert(row.number)
-          refold.append(row)
-        }
-      }
-    }
-    for row in refold { try refoldFromHistory(row) }
-    // The rows that cascades reach are captured as well, so the list is copied first.
-    let changed = touched
-    let effects = try Visibility(rows: rows, layout: layout).settle(
-      changed, capture: { self.capture($0, number) })
-    try emit(effects, causes, arrival)
-  }
-
-  /// Folds one change of a valid operation into a row; false where the row must be folded from its history.
-  private func fold(_ change: ResolvedChange, into row: RowState, _ arrival: Arrival) throws -> Bool
-  {
-    let number = arrival.record.number
-    let collection = layout.collections[change.collection]
-    switch change.kind {
-    case .create:
-      if !row.isLive {
-        if !row.isFresh { row.clear() }
-        row.isLive = true
-        row.creates = [number]
-        row.creator = number
-      } else {
-        if !row.creates.contains(number) { row.creates.append(number) }
-        if try isLater(number, row.creator, arrival) {
-          row.creator = number
-          // Readonly fields come from the canonically last live create alone.
-          for slot in row.values.indices where collection.readonlySlots[slot] {
-            row.values[slot] = nil
-            row.stamps[slot] = 0
-          }
-        }
-      }
-      for (slot, value) in zip(collection.keySlots, change.key.values)
-      where row.creator == number {
-        row.values[slot] = value
-        row.stamps[slot] = number
-      }
-    case .update:
-      guard row.isLive else { return true }
-      if !arrival.seesEverything, !row.creates.contains(number) {
-        var isBased = false
-        for create in row.creates {
-          let place = try log.record(create).place
-          if try log.ancestry.isAncestor(place, of: arrival.record.place) {
-            isBased = true
-            break
-          }
-        }
-        guard isBased else { return true }
-      }
-    case .delete:
-      if arrival.seesEverything {
-        row.clear()
-        return true
-      }
-      var survivors = 0
-      for create in row.creates where create != number {
-        let place = try log.record(create).place
-        if try !log.ancestry.isAncestor(place, of: arrival.record.place) { survivors += 1 }
-      }
-      if survivors == 0 { row.clear() }
-      return survivors == 0
-    }
-    if row.isFresh, change.kind == .create {
-      row.assign(change.assignments, stamp: number)
-      return true
-    }
-    for assignment in change.assignments {
-      if collection.readonlySlots[assignment.slot], row.creator != number { continue }
-      var state = FieldState(
-        value: row.values[assignment.slot], stamp: row.stamps[assignment.slot])
-      try dataType.apply(
-        assignment.change, stamp: number, to: &state,
-        isLater: { a, b in try isLater(a, b, arrival) })
-      row.values[assignment.slot] = state.value
-      row.stamps[assignment.slot] = state.stamp
-    }
-    return true
-  }
-
-  /// Whether operation `a` is canonically later than `b`.
-  private func isLater(_ a: Int64, _ b: Int64, _ arrival: Arrival) throws -> Bool {
-    if arrival.seesEverything, a == arrival.record.number { return a != b }
-    return try log.record(b).precedes(try log.record(a))
-  }
-
-  private func refoldFromHistory(_ row: RowState) throws {
-    let collection = layout.collections[row.collection]
-    let folded = try history(of: row).fold(
-      slotCount: collection.slots.count, readonlySlots: collection.readonlySlots,
-      dataType: dataType, isIncluded: { _ in true },
-      isAncestor: { try self.log.ancestry.isAncestor($0.place, of: $1.place) })
-    row.isLive = !folded.creates.isEmpty
-    row.creates = folded.creates
-    if let last = folded.creates.last { row.creator = last }
-    row.values = folded.values
-    row.stamps = folded.stamps
-    if row.isLive {
-      try collection.setKey(&row.values, storageKey: row.storageKey)
-      for slot in collection.keySlots { row.stamps[slot] = row.creator }
-    }
-    rows.touch(row)
-  }
-
-  /// Everything that ever touched the row, decoded.
-  func history(of row: RowState) throws -> RowHistory {
-    try RowHistory.load(row, rows: rows, log: log, layout: layout, suite: suite)
-  }
-
-  // MARK: Events
-
-  private func emit(_ effects: [Effect], _ causes: [Int64: Flip], _ arrival: Arrival) throws {
-    var gone: [(row: RowState, record: EventRecord)] = []
-    var come: [(row: RowState, record: EventRecord)] = []
-    var changed: [EventRecord] = []
-    var mustOrder = !causes.isEmpty || arrival.changes.contains { $0.kind != .create }
-    for effect in effects {
-      let row = effect.row
-      var after = EventRecord.After.gone
-      if row.isVisible {
-        if let before = row.before {
-          let values = visibleValues(row)
-          guard values != before else { continue }
-          after = .values(values)
-        } else {
-          after = .appeared(row, layout.collections[row.collection])
-        }
-      } else if row.before == nil {
-        continue
-      }
-      var reason = effect.reason
-      var verdictReason: VerdictReason?
-      if reason == .applied, let flip = causes[row.number] {
-        // A row that comes back because its delete became void is reinstated, like one whose create became valid.
-        let comesBack = row.isVisible && (row.before == nil || flip.isValid)
-        reason = comesBack ? .reinstated : .retracted
-        verdictReason = flip.reason
-      }
-      let record = EventRecord(
-        collection: row.collection, before: row.before, after: after, reason: reason,
-        verdictReason: verdictReason)
-      if !row.isVisible {
-        gone.append((row, record))
-      } else if row.before == nil {
-        come.append((row, record))
-        // New rows alone are in order: each refers to what was there before it.
-        if !row.isFresh { mustOrder = true }
-      } else {
-        changed.append(record)
-      }
-    }
-    // What refers goes first, and comes last.
-    if gone.count > 1 { gone = try targetsFirst(gone).reversed() }
-    if mustOrder, come.count > 1 { come = try targetsFirst(come) }
-    guard !gone.isEmpty || !come.isEmpty || !changed.isEmpty else { return }
-    let author = try log.author(number: arrival.record.author)
-    try events.append(
-      gone.map(\.record) + come.map(\.record) + changed, operations: [arrival.record.id],
-      author: author.principal, time: arrival.record.time,
-      frontier: frontier.count > Engine.notedHeads ? [] : try frontierIDs())
-  }
-
-  /// The same in an order in which each row follows those that it refers to, as far as cycles allow.
-  private func targetsFirst(_ all: [(row: RowState, record: EventRecord)]) throws -> [(
-    row: RowState, record: EventRecord
-  )] {
-    let indices = Dictionary(uniqueKeysWithValues: all.indices.map { (all[$0].row.number, $0) })
-    var result: [(row: RowState, record: EventRecord)] = []
-    result.reserveCapacity(all.count)
-    var isSeen = Array(repeating: false, count: all.count)
-    for start in all.indices where !isSeen[start] {
-      isSeen[start] = true
-      var stack = [(index: start, targets: try targets(all[start].row)[...])]
-      while let top = stack.last {
-        if let target = top.targets.first {
-          stack[stack.count - 1].targets.removeFirst()
-          guard let index = indices[target], !isSeen[index] else { continue }
-          isSeen[index] = true
-          stack.append((index, try targets(all[index].row)[...]))
-        } else {
-          result.append(all[top.index])
-          stack.removeLast()
-        }
-      }
-    }
-    return result
-  }
-
-  /// The numbers of the rows that a row refers to, or did before it went.
-  private func targets(_ row: RowState) throws -> [Int64] {
-    let image = row.before ?? row.values
-    return try layout.collections[row.collection].references.compactMap { reference in
-      guard case .reference(let key)? = image[reference.slot] else { return nil }
-      return try rows.row(StorageKey(reference.target, key))?.number
-    }
   }
 
   /// Writes everything that is kept in memory; call before committing.

@@ -22,6 +22,30 @@ struct StaticCheck {
         return "change \(index) creates a row of \(collection.collection.name) a second time"
       }
     }
+    return uniqueProblem(changes)
+  }
+
+  /// Two rows that one operation creates cannot have one unique value: neither would be the earlier.
+  private func uniqueProblem(_ changes: [ResolvedChange]) -> String? {
+    guard layout.rules.uniqueSlots.contains(where: { !$0.isEmpty }) else { return nil }
+    struct Claim: Hashable {
+      let collection: Int
+      let slot: Int
+      let value: [UInt8]
+    }
+    var claims: Set<Claim> = []
+    for (index, change) in changes.enumerated() where change.kind == .create {
+      for slot in layout.rules.uniqueSlots[change.collection] {
+        guard let value = past.engine.evidence.uniqueValue(slot, givenBy: change) else { continue }
+        guard
+          claims.insert(Claim(collection: change.collection, slot: slot, value: value)).inserted
+        else {
+          let collection = layout.collections[change.collection]
+          return
+            "change \(index) (create \(collection.collection.name)): \(collection.slots[slot].name) is unique, and an earlier change of the operation creates a row with the same value"
+        }
+      }
+    }
     return nil
   }
 
@@ -42,7 +66,7 @@ struct StaticCheck {
           "change \(index) creates a row of \(layout.collections[change.collection].collection.name) a second time"
       }
     }
-    return nil
+    return uniqueProblem(changes)
   }
 
   private func problem(

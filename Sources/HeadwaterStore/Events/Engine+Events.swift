@@ -1,0 +1,129 @@
+import HeadwaterLog
+import HeadwaterModel
+import HeadwaterStream
+
+extension Engine {
+  /// An event that is to be written: of which row, and why.
+  private struct Outgoing {
+    let row: Int64
+    let reason: Cause.Reason
+    let verdictReason: VerdictReason?
+  }
+
+  /// Writes the differences of the rows as one transaction of the stream.
+  func emit(_ effects: [Effect], _ causes: [Int64: Flip], _ arrival: Arrival) throws {
+    let number = arrival.record.number
+    var gone: [Outgoing] = []
+    var come: [Outgoing] = []
+    var changed: [Outgoing] = []
+    var mustOrder = !causes.isEmpty || arrival.changes.contains { $0.kind != .create }
+    for effect in effects {
+      let row = try rows.row(number: effect.row)
+      if row.isVisible {
+        if let before = row.before, visibleValues(row) == before { continue }
+      } else if row.before == nil {
+        continue
+      }
+      var reason = effect.reason
+      var verdictReason: VerdictReason?
+      if reason == .applied, let flip = causes[row.number] {
+        // A row that comes back because its delete became void is reinstated, like one whose create became valid.
+        let comesBack = row.isVisible && (row.before == nil || flip.isValid)
+        reason = comesBack ? .reinstated : .retracted
+        verdictReason = flip.reason
+      }
+      let event = Outgoing(row: row.number, reason: reason, verdictReason: verdictReason)
+      if !row.isVisible {
+        gone.append(event)
+      } else if row.before == nil {
+        come.append(event)
+        // New rows alone are in order: each refers to what was there before it.
+        if !row.isFresh { mustOrder = true }
+      } else {
+        changed.append(event)
+      }
+      try rows.relieve(number)
+    }
+    // What refers goes first, and comes last.
+    if gone.count > 1 { gone = try targetsFirst(gone, number).reversed() }
+    if mustOrder, come.count > 1 { come = try targetsFirst(come, number) }
+    guard !gone.isEmpty || !come.isEmpty || !changed.isEmpty else { return }
+    let author = try log.author(number: arrival.record.author)
+    var lists = [gone, come, changed][...]
+    var next = 0
+    try events.append(
+      operations: [arrival.record.id], author: author.principal, time: arrival.record.time,
+      frontier: frontier.count > Engine.notedHeads ? [] : try frontierIDs()
+    ) {
+      while let list = lists.first, next == list.count {
+        lists.removeFirst()
+        next = 0
+      }
+      guard let list = lists.first else { return nil }
+      try rows.relieve(number)
+      let event = list[next]
+      next += 1
+      return try record(event)
+    }
+  }
+
+  private func record(_ event: Outgoing) throws -> EventRecord {
+    let row = try rows.row(number: event.row)
+    let after: EventRecord.After =
+      !row.isVisible
+      ? .gone
+      : row.before == nil
+        ? .appeared(row, layout.collections[row.collection]) : .values(visibleValues(row))
+    return EventRecord(
+      collection: row.collection, before: row.before, after: after, reason: event.reason,
+      verdictReason: event.verdictReason)
+  }
+
+  /// The same in an order in which each row follows those that it refers to, as far as cycles allow.
+  private func targetsFirst(_ all: [Outgoing], _ number: Int64) throws -> [Outgoing] {
+    // Rows that refer to nothing need no look: the rest is ordered among themselves, after them.
+    var result: [Outgoing] = []
+    result.reserveCapacity(all.count)
+    var referring: [Outgoing] = []
+    for event in all {
+      let row = try rows.row(number: event.row)
+      if layout.collections[row.collection].references.isEmpty {
+        result.append(event)
+      } else {
+        referring.append(event)
+      }
+      try rows.relieve(number)
+    }
+    guard referring.count > 1 else { return result + referring }
+    let indices = Dictionary(
+      referring.indices.map { (referring[$0].row, $0) }, uniquingKeysWith: { a, _ in a })
+    var isSeen = Array(repeating: false, count: referring.count)
+    for start in referring.indices where !isSeen[start] {
+      isSeen[start] = true
+      var stack = [(index: start, targets: try targets(referring[start].row)[...])]
+      while let top = stack.last {
+        if let target = top.targets.first {
+          stack[stack.count - 1].targets.removeFirst()
+          guard let index = indices[target], !isSeen[index] else { continue }
+          isSeen[index] = true
+          stack.append((index, try targets(referring[index].row)[...]))
+        } else {
+          result.append(referring[top.index])
+          stack.removeLast()
+          try rows.relieve(number)
+        }
+      }
+    }
+    return result
+  }
+
+  /// The numbers of the rows that a row refers to, or did before it went.
+  private func targets(_ number: Int64) throws -> [Int64] {
+    let row = try rows.row(number: number)
+    let image = row.before ?? row.values
+    return try layout.collections[row.collection].references.compactMap { reference in
+      guard case .reference(let key)? = image[reference.slot] else { return nil }
+      return try rows.row(StorageKey(reference.target, key))?.number
+    }
+  }
+}
