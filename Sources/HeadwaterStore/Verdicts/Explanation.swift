@@ -22,7 +22,7 @@ public struct Explanation: Sendable {
     public let asked: Asked
     /// Why it fails; nil where it holds.
     public let failure: VerdictReason?
-    /// The rows that were looked at.
+    /// The rows that were looked at, at most 32.
     public let witnesses: [Witness]
 
     public var holds: Bool { failure == nil }

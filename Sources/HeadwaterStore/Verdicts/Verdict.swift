@@ -15,7 +15,7 @@ public enum VerdictReason: String, Sendable, Hashable, CaseIterable {
 /// What the DAG says of an operation in it.
 public enum Verdict: Sendable, Hashable {
   case valid
-  /// `by`: the operations responsible, in canonical order.
+  /// `by`: the operations responsible, in canonical order, at most the first 16 of them.
   case void(VerdictReason, by: [Digest])
 
   public var isValid: Bool { self == .valid }
