@@ -38,17 +38,19 @@ struct DAG {
   }
 
   /// Begins with a genesis by `author` that holds the rows that `rows` makes of it.
-  init(_ text: String, by author: Author = .ann, _ rows: (DAG) -> [RowChange] = { _ in [] }) throws
-  {
+  init(
+    _ text: String, by author: Author = .ann, nonce: UInt8 = 7,
+    _ rows: (DAG) -> [RowChange] = { _ in [] }
+  ) throws {
     let schema = try Schema.parse(text)
-    try self.init(schema, by: author, rows(DAG(schema, by: author, [])))
+    self.init(schema, by: author, nonce, rows(DAG(schema, by: author, nonce, [])))
   }
 
-  private init(_ schema: Schema, by author: Author, _ rows: [RowChange]) throws {
+  private init(_ schema: Schema, by author: Author, _ nonce: UInt8, _ rows: [RowChange]) {
     self.schema = schema
     let operation = HeadwaterLog.Operation(
       kind: .genesis(
-        nonce: Array(repeating: 7, count: 16), schemaHash: schema.hash(with: Fixture.suite),
+        nonce: Array(repeating: nonce, count: 16), schemaHash: schema.hash(with: Fixture.suite),
         schemaText: schema.canonicalText),
       parents: [], author: author.signer.principal, previous: nil, time: 0, changes: rows)
     genesis = Scenario.sign(operation, by: author.signer)
@@ -70,11 +72,11 @@ struct DAG {
   }
 
   @discardableResult
-  mutating func op(_ author: Author, at parents: [Digest]? = nil, _ changes: [RowChange])
-    -> Digest
-  {
+  mutating func op(
+    _ author: Author, at parents: [Digest]? = nil, time: Int64? = nil, _ changes: [RowChange]
+  ) -> Digest {
     let parents = parents.map { Set($0) } ?? heads
-    let operation = self.operation(author, at: parents.sorted(), changes)
+    let operation = self.operation(author, at: parents.sorted(), time: time, changes)
     let signed = Scenario.sign(operation, by: author.signer)
     let id = Fixture.suite.hash(signed.body)
     operations.append((id, signed))
@@ -86,14 +88,14 @@ struct DAG {
   }
 
   /// An operation that is not added.
-  func operation(_ author: Author, at parents: [Digest], _ changes: [RowChange])
-    -> HeadwaterLog.Operation
-  {
+  func operation(
+    _ author: Author, at parents: [Digest], time: Int64? = nil, _ changes: [RowChange]
+  ) -> HeadwaterLog.Operation {
     let previous = past(of: Set(parents)).filter { nodes[$0]!.author == author.signer.principal }
       .max(by: precedes)
     return HeadwaterLog.Operation(
       kind: .ordinary(database: root, schema: root), parents: parents.sorted(),
-      author: author.signer.principal, previous: previous, time: Int64(operations.count),
+      author: author.signer.principal, previous: previous, time: time ?? Int64(operations.count),
       changes: changes)
   }
 
@@ -206,32 +208,55 @@ struct DAG {
     }
   }
 
-  /// Whether a store that holds just what the author had seen refuses to write the operation, with that reason.
-  func expectRefusedLocally(
-    _ id: Digest, _ reason: VerdictReason, location: SourceLocation = #_sourceLocation
-  ) async throws {
-    guard Replicas.canHold(schema) else { return }
+  /// A store that holds those operations, which come with their pasts; nil where stores do not take the schema.
+  func store(
+    holding isHeld: (Digest) -> Bool = { _ in true }, location: SourceLocation = #_sourceLocation
+  ) async throws -> Store? {
+    guard Replicas.canHold(schema) else { return nil }
     let store = try Store.replicate(at: nil, genesis: genesis, suite: Fixture.suite)
-    let seen = operations.filter { nodes[id]!.past.contains($0.id) && $0.id != root }
-    for answer in try await store.receive(seen.map(\.signed)) {
+    let held = operations.filter { $0.id != root && isHeld($0.id) }
+    for answer in try await store.receive(held.map(\.signed)) {
       guard case .admitted = answer else {
         Issue.record("\(answer)", sourceLocation: location)
-        return
+        return nil
       }
     }
+    return store
+  }
+
+  /// Whether a store that holds what the author had seen refuses to write the operation, with that reason.
+  ///
+  /// - Parameter knowsAll: whether the store holds all that does not follow the operation as well: asked to write
+  ///   on the author's frontier, it does, and says that the operation is void.
+  func expectRefusedLocally(
+    _ id: Digest, _ reason: VerdictReason, knowsAll: Bool = false,
+    location: SourceLocation = #_sourceLocation
+  ) async throws {
+    let store = try await store(
+      holding: {
+        knowsAll ? $0 != id && !nodes[$0]!.past.contains(id) : nodes[id]!.past.contains($0)
+      }, location: location)
+    guard let store else { return }
+    let count = try await store.read { try $0.operationIDs().count }
     let operation = operation(id)
     let author = Author.allCases.first { $0.signer.principal == operation.author }!
     let schema = schema
-    let error = await storeError(location) {
+    let write = {
       try await store.write(as: author.signer, at: operation.parents) { draft in
         for change in operation.changes { try draft.repeat(change, of: schema) }
       }
     }
+    if knowsAll {
+      let receipt = try await write()
+      #expect(receipt.verdict.reason == reason, sourceLocation: location)
+      #expect(receipt.message?.isEmpty == false, sourceLocation: location)
+      return
+    }
+    let error = await storeError(location) { _ = try await write() }
     #expect(error?.code == .refused, sourceLocation: location)
     #expect(error?.reason == reason.rawValue, sourceLocation: location)
     #expect(
-      try await store.read { try $0.operationIDs().count } == seen.count + 1,
-      sourceLocation: location)
+      try await store.read { try $0.operationIDs().count } == count, sourceLocation: location)
   }
 }
 

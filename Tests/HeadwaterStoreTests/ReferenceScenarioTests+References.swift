@@ -214,6 +214,29 @@ extension ReferenceScenarioTests {
       void: [badge: (.dangling, [blind]), use: (.notLive, [])])
   }
 
+  @Test func anUpdateDoesNotReferByItsKey() async throws {
+    var dag = try DAG(
+      """
+      schema Tags
+      allow everything
+      collection Topic {
+        id: Text(4) @key
+      }
+      collection Tag {
+        topic: Topic @key @onDelete(void)
+        text: Text?
+      }
+      """)
+    let topic = dag.op(.ann, dag.create("Topic", .text("t")))
+    let tag = dag.op(.ann, at: [topic], dag.create("Tag", reference("t")))
+    // At the same time as the tag and then its topic are deleted.
+    dag.op(.bob, at: [tag], dag.update("Tag", reference("t"), set: ["text": .text("b")]))
+    let gone = dag.op(.cid, at: [tag], dag.delete("Tag", reference("t")))
+    dag.op(.cid, at: [gone], dag.delete("Topic", .text("t")))
+    let model = try await dag.expectEverywhere()
+    #expect(model.rows.isEmpty)
+  }
+
   // MARK: cascade and null
 
   @Test func r02TheDeleteBecomesVoid() async throws {
@@ -382,6 +405,16 @@ extension ReferenceScenarioTests {
     dag.op(.bob, Self.handle(dag, "b", "x"))
     let model = try await dag.expectEverywhere()
     #expect(model.row(dag.schema, "Handle", .text("b")) != nil)
+  }
+
+  @Test func f12CreatedAndDeletedInOneOperationAtTheSameTime() async throws {
+    // Only who saw the value go may take it.
+    var dag = try Self.shop()
+    let brief = dag.op(
+      .ann, at: [dag.root], Self.handle(dag, "a", "x"), dag.delete("Handle", .text("a")))
+    let pause = dag.op(.bob, at: [dag.root], dag.create("Supplier", .text("s")))
+    let blind = dag.op(.bob, at: [pause], Self.handle(dag, "b", "x"))
+    try await dag.expectEverywhere(void: [blind: (.unique, [brief])])
   }
 
   /// For histories whose verdicts the test has looked at itself.

@@ -41,7 +41,10 @@ struct Replicas {
     _ order: [SignedOperation], batch: Int, path: String? = nil,
     _ location: SourceLocation = #_sourceLocation
   ) async throws -> Store {
-    var store: Store? = try Store.replicate(at: path, genesis: genesis, suite: Fixture.suite)
+    var options = Store.Options()
+    options.durability = .process
+    var store: Store? = try Store.replicate(
+      at: path, genesis: genesis, suite: Fixture.suite, options: options)
     var pending = order
     while !pending.isEmpty {
       var waiting: [SignedOperation] = []
@@ -56,7 +59,7 @@ struct Replicas {
         }
         if let path {
           store = nil
-          store = try Store.open(path, forWriting: true, suite: Fixture.suite)
+          store = try Store.open(path, forWriting: true, suite: Fixture.suite, options: options)
         }
       }
       guard waiting.count < pending.count else {

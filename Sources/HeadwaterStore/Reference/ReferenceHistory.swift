@@ -51,9 +51,13 @@ struct ReferenceHistory {
   private(set) var nodes: [Node] = []
   private(set) var rows: [RowLog] = []
   private(set) var rowNumbers: [ReferenceModel.RowName: Int] = [:]
+  /// For each collection its slots that refer by policy `void`, with the collection referred to.
+  let voidSlots: [[(slot: Slot, target: Int)]]
   /// The creates that give a readonly field that value, in canonical order.
   private var creates: [FieldValue: [Point]] = [:]
   private var createsOfCollection: [[Point]]
+  /// The creates that a later change of their own operation deletes.
+  private var undone: Set<Place> = []
   private let hasher: any HeadwaterModel.Hasher256
 
   private struct FieldValue: Hashable {
@@ -69,6 +73,14 @@ struct ReferenceHistory {
     self.schema = schema
     self.hasher = hasher
     createsOfCollection = Array(repeating: [], count: schema.collections.count)
+    voidSlots = schema.collections.map { collection in
+      collection.layout.slots.compactMap { slot in
+        guard slot.field.onDelete == .void, let name = slot.field.type.referencedCollection else {
+          return nil
+        }
+        return schema.collectionIndex(named: name).map { (slot, $0) }
+      }
+    }
     order(operations)
     rememberPasts()
     for node in nodes.indices { resolve(node) }
@@ -175,7 +187,15 @@ struct ReferenceHistory {
         })
       nodes[node].points.append(point)
       rows[row].points.append(point)
-      if point.kind == .create { note(create: point) }
+      switch point.kind {
+      case .create: note(create: point)
+      case .update: break
+      case .delete:
+        for earlier in rows[row].points.reversed().prefix(while: { $0.node == node })
+        where earlier.kind == .create {
+          undone.insert(earlier.place)
+        }
+      }
     }
   }
 
@@ -221,25 +241,26 @@ struct ReferenceHistory {
     return assigned.value
   }
 
-  /// The references with policy `void` that a create or update writes, those in the row's key among them.
+  /// The references with policy `void` that a create or update writes; of a create those in its key too.
   func voidReferences(in point: Point) -> [(slot: Int, target: ReferenceModel.RowName)] {
-    let collection = collection(of: point.row)
-    return collection.layout.slots.compactMap { slot in
-      guard slot.field.onDelete == .void, let name = slot.field.type.referencedCollection,
-        let target = schema.collectionIndex(named: name)
-      else { return nil }
+    voidSlots[rows[point.row].name.collection].compactMap { slot, target in
       var value: Value?
-      if slot.path.count == 1 { value = keyValue(of: point.row, field: slot.path[0]) }
+      if point.kind == .create, slot.path.count == 1 {
+        value = keyValue(of: point.row, field: slot.path[0])
+      }
       if value == nil { value = point.assignments.first { $0.slot == slot.index }?.value }
       guard case .reference(let key)? = value else { return nil }
       return (slot.index, .init(collection: target, key: key))
     }
   }
 
+  /// Whether a slot of any collection refers to that one by policy `void`.
+  func isVoidTarget(_ collection: Int) -> Bool {
+    voidSlots.contains { slots in slots.contains { $0.target == collection } }
+  }
+
   private mutating func noteReferences(of row: Int) {
-    guard collection(of: row).layout.slots.contains(where: { $0.field.onDelete == .void }) else {
-      return
-    }
+    guard !voidSlots[rows[row].name.collection].isEmpty else { return }
     var seen: Set<[Int]> = []
     for point in rows[row].points where point.kind != .delete {
       for (slot, target) in voidReferences(in: point) {
@@ -282,9 +303,5 @@ struct ReferenceHistory {
   func creates(in collection: Int) -> [Point] { createsOfCollection[collection] }
 
   /// Whether no later change of the same operation deletes what the create made.
-  func isSurviving(_ create: Point) -> Bool {
-    !nodes[create.node].points[(create.index + 1)...].contains {
-      $0.kind == .delete && $0.row == create.row
-    }
-  }
+  func isSurviving(_ create: Point) -> Bool { !undone.contains(create.place) }
 }

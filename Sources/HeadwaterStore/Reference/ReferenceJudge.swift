@@ -87,13 +87,8 @@ struct ReferenceJudge {
   private func deletesWhatMayBeRequired(_ x: Int) -> Bool {
     history.nodes[x].points.contains { point in
       guard point.kind == .delete else { return false }
-      let collection = history.collection(of: point.row)
-      return collection.isStrict
-        || history.schema.collections.contains { other in
-          other.layout.slots.contains {
-            $0.field.onDelete == .void && $0.field.type.referencedCollection == collection.name
-          }
-        }
+      let collection = history.rows[point.row].name.collection
+      return history.schema.collections[collection].isStrict || history.isVoidTarget(collection)
     }
   }
 

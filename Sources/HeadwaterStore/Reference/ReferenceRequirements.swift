@@ -47,7 +47,9 @@ struct ReferenceRequirements {
 
   /// Whether the row is there as far as the changes of `x` before `index` say; nil where they say nothing.
   private func ownWord(on row: Int, in x: Int, before index: Int) -> Bool? {
-    let last = history.nodes[x].points[..<index].last { $0.row == row && $0.kind != .update }
+    let last = history.rows[row].points.last {
+      $0.node == x && $0.index < index && $0.kind != .update
+    }
     return last.map { $0.kind == .create }
   }
 
@@ -187,13 +189,7 @@ struct ReferenceRequirements {
   }
 
   private func unreferenced(_ point: ReferenceHistory.Point) -> ReferenceRequirement? {
-    let collection = history.collection(of: point.row).name
-    let isTarget = history.schema.collections.contains { other in
-      other.layout.slots.contains {
-        $0.field.onDelete == .void && $0.field.type.referencedCollection == collection
-      }
-    }
-    guard isTarget else { return nil }
+    guard history.isVoidTarget(history.rows[point.row].name.collection) else { return nil }
     var threats: [(operation: Int, claim: Claim)] = []
     for referrer in history.rows[point.row].referrers where referrer.row != point.row {
       threats += references(from: referrer, to: point)
