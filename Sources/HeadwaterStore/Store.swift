@@ -298,6 +298,13 @@ public final class Store: Sendable {
   ///
   /// Those whose parents come in the same call are admitted after them.
   public func receive(_ operations: [SignedOperation]) async throws -> [Reception] {
+    try await deliver(operations).answers
+  }
+
+  /// The same, and which of the rejected no other copy can make acceptable.
+  func deliver(_ operations: [SignedOperation]) async throws -> (
+    answers: [Reception], condemned: Set<Int>
+  ) {
     let suite = suite
     return try await onWriter { engine in
       try Receiver(engine: engine, suite: suite).receive(operations)

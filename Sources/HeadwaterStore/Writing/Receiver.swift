@@ -6,7 +6,10 @@ struct Receiver {
   let engine: Engine
   let suite: any CryptoSuite
 
-  func receive(_ operations: [SignedOperation]) throws -> [Store.Reception] {
+  /// What became of each, and which of the rejected no other copy can make acceptable.
+  func receive(_ operations: [SignedOperation]) throws -> (
+    answers: [Store.Reception], condemned: Set<Int>
+  ) {
     let ids = operations.map { suite.hash($0.body) }
     var answers: [Store.Reception?] = Array(repeating: nil, count: operations.count)
     // Each operation waits for one of its missing parents at a time, so it is looked at again once a parent.
@@ -34,7 +37,7 @@ struct Receiver {
       case .rejected: if isOfID { condemned.append(index) }
       }
     }
-    return reject(whatWaitsFor: condemned, ids, answers.map { $0! })
+    return (reject(whatWaitsFor: condemned, ids, answers.map { $0! }), Set(condemned))
   }
 
   /// What waits for something rejected is rejected, however far down.

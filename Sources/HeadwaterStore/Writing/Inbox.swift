@@ -1,0 +1,85 @@
+import HeadwaterLog
+import HeadwaterModel
+
+/// Takes operations from one peer in any order, and keeps those whose parents have not come: so many and no more.
+///
+/// One for each peer, so that a peer who sends what can never be admitted crowds out nobody but himself. What is
+/// evicted is reported, so that the peer can be asked for it again. May be used from anywhere.
+public actor Inbox {
+  /// What became of a delivery, and of what had waited for it.
+  public struct Report: Sendable {
+    /// In the order of admission, with the verdicts that they had then.
+    public var admitted: [(id: Digest, verdict: Verdict)] = []
+    /// With the reasons. They never enter, nor does what waits for them.
+    public var rejected: [(id: Digest, reason: String)] = []
+    /// Turned out to make room: offer them again after their parents.
+    public var evicted: [Digest] = []
+  }
+
+  private let store: Store
+  private var room: WaitingRoom
+
+  /// - Parameters:
+  ///   - maximumOperations: how many operations may wait.
+  ///   - maximumBytes: about how many bytes they may take.
+  public init(
+    _ store: Store, maximumOperations: Int = 16_384, maximumBytes: Int = 64 << 20
+  ) {
+    self.store = store
+    room = WaitingRoom(maximumOperations: maximumOperations, maximumBytes: maximumBytes)
+  }
+
+  /// How many operations wait.
+  public var waiting: Int { room.count }
+  /// The parents that are waited for, sorted.
+  public var missing: [Digest] { room.missing }
+
+  /// Takes operations, and with them what has waited for them.
+  ///
+  /// - Throws: the failures of the store's storage; then some may have been admitted and others be forgotten.
+  public func receive(_ operations: [SignedOperation]) async throws -> Report {
+    var report = Report()
+    var batch = operations
+    while !batch.isEmpty {
+      let (answers, condemned) = try await store.deliver(batch)
+      var next: [SignedOperation] = []
+      for (index, (operation, answer)) in zip(batch, answers).enumerated() {
+        let id = store.suite.hash(operation.body)
+        switch answer {
+        case .admitted(let verdict):
+          report.admitted.append((id, verdict))
+          next += room.release(waitingFor: id).map(\.operation)
+        case .known: next += room.release(waitingFor: id).map(\.operation)
+        case .waiting(let missing):
+          report.evicted += room.add(operation, id: id, missing: missing[0])
+        case .rejected(let reason):
+          report.rejected.append((id, reason))
+          if condemned.contains(index) { reject(whatWaitsFor: id, &report) }
+        }
+      }
+      batch = next
+    }
+    return report
+  }
+
+  /// Offers again what waits for operations that have come by another way.
+  public func retry() async throws -> Report {
+    let missing = room.missing
+    let come = try await store.read { snapshot in
+      try missing.filter { try snapshot.log.number(of: $0) != nil }
+    }
+    return try await receive(come.flatMap { room.release(waitingFor: $0).map(\.operation) })
+  }
+
+  /// What waits for something rejected, however far down, is rejected too. A copy with a bad signature says
+  /// nothing of the id: what waits for that goes on waiting for a good one.
+  private func reject(whatWaitsFor id: Digest, _ report: inout Report) {
+    var condemned = [id]
+    while let next = condemned.popLast() {
+      for (child, _) in room.release(waitingFor: next) {
+        report.rejected.append((child, "operation \(child.hex) is rejected: a parent of it is"))
+        condemned.append(child)
+      }
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import HeadwaterLog
+import HeadwaterModel
+
+/// Operations whose parents have not come, so many and no more: the first in is the first to go.
+///
+/// A value, without I/O. What is turned out can be offered again; what a store has admitted is never in here,
+/// so nothing valid is lost by it.
+struct WaitingRoom {
+  private struct Guest {
+    let operation: SignedOperation
+    let missing: Digest
+    /// Tells it from an earlier stay of the same operation.
+    let ticket: Int
+  }
+
+  let maximumOperations: Int
+  let maximumBytes: Int
+  private var guests: [Digest: Guest] = [:]
+  private var waiters: [Digest: Set<Digest>] = [:]
+  /// In order of arrival; those who have left since are still in it until their turn comes.
+  private var queue: [(id: Digest, ticket: Int)] = []
+  private var first = 0
+  private var tickets = 0
+  private(set) var bytes = 0
+
+  var count: Int { guests.count }
+
+  init(maximumOperations: Int, maximumBytes: Int) {
+    self.maximumOperations = max(1, maximumOperations)
+    self.maximumBytes = max(1, maximumBytes)
+  }
+
+  /// The ids that somebody waits for, sorted.
+  var missing: [Digest] { waiters.keys.sorted() }
+
+  private static func size(_ operation: SignedOperation) -> Int {
+    operation.body.count + operation.signature.count + operation.publicKey.count + 256
+  }
+
+  /// Lets an operation wait for one that is missing; returns the ids of those that had to go for it.
+  mutating func add(_ operation: SignedOperation, id: Digest, missing: Digest) -> [Digest] {
+    _ = remove(id)
+    tickets += 1
+    guests[id] = Guest(operation: operation, missing: missing, ticket: tickets)
+    waiters[missing, default: []].insert(id)
+    queue.append((id, tickets))
+    bytes += WaitingRoom.size(operation)
+    var evicted: [Digest] = []
+    while guests.count > maximumOperations || bytes > maximumBytes, first < queue.count {
+      let (oldest, ticket) = queue[first]
+      first += 1
+      guard guests[oldest]?.ticket == ticket else { continue }
+      _ = remove(oldest)
+      evicted.append(oldest)
+    }
+    if first > 1_024, first * 2 > queue.count {
+      queue.removeFirst(first)
+      first = 0
+    }
+    return evicted
+  }
+
+  /// Takes out what waits for an operation, in the order of the ids.
+  mutating func release(waitingFor id: Digest) -> [(id: Digest, operation: SignedOperation)] {
+    (waiters[id] ?? []).sorted().compactMap { waiter in
+      remove(waiter).map { (waiter, $0) }
+    }
+  }
+
+  private mutating func remove(_ id: Digest) -> SignedOperation? {
+    guard let guest = guests.removeValue(forKey: id) else { return nil }
+    bytes -= WaitingRoom.size(guest.operation)
+    waiters[guest.missing]?.remove(id)
+    if waiters[guest.missing]?.isEmpty ?? false { waiters[guest.missing] = nil }
+    return guest.operation
+  }
+}
