@@ -21,6 +21,8 @@ public final class Store: Sendable {
     public var maximumEvents: Int64 = 50_000_000
     /// The wall clock, in milliseconds since 1970.
     public var clock: @Sendable () -> Int64 = { systemMilliseconds() }
+    /// How many rows one operation may hold in memory before they are let go and read again.
+    var heldRows = RowTable.heldRows
 
     public init() {}
   }
@@ -164,7 +166,8 @@ public final class Store: Sendable {
         lock: lock, path: file,
         makeEngine: {
           try Engine(
-            db, suite: suite, info: info, layout: layout, retention: Retention(options))
+            db, suite: suite, info: info, layout: layout, retention: Retention(options),
+            heldRows: options.heldRows)
         }, db: db)
       try StoreFile.create(db) {
         try StoreFile.setMeta(db, "database", id.bytes)
@@ -234,7 +237,8 @@ public final class Store: Sendable {
           lock: lock, path: path,
           makeEngine: {
             try Engine(
-              db, suite: suite, info: info, layout: layout, retention: Retention(options))
+              db, suite: suite, info: info, layout: layout, retention: Retention(options),
+              heldRows: options.heldRows)
           }, db: db)
         _ = try writer?.engine()
       }

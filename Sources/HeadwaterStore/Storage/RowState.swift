@@ -118,7 +118,10 @@ final class RowTable {
   /// The rows let go whose image before the current operation is in the table `spill`.
   private var spilled: Set<Int64> = []
 
-  init(_ db: Connection, layouts: SchemaPlan) throws {
+  private let heldRows: Int
+
+  init(_ db: Connection, layouts: SchemaPlan, heldRows: Int = RowTable.heldRows) throws {
+    self.heldRows = heldRows
     self.db = db
     self.layouts = layouts
     nextNumber = try StoreFile.nextNumber(db, "row")
@@ -341,7 +344,7 @@ final class RowTable {
   ///
   /// - Parameter mark: the current operation: the images before it go to the table `spill`.
   func relieve(_ mark: Int64) throws {
-    guard byNumber.count > RowTable.heldRows else { return }
+    guard byNumber.count > heldRows else { return }
     let insert = try db.cached("INSERT OR REPLACE INTO spill (row, fresh, image) VALUES (?, ?, ?)")
     for row in byNumber.values where row.mark == mark {
       insert.bind(1, row.number)

@@ -130,13 +130,14 @@ final class AuthorityTable {
     return select.int(0)
   }
 
-  /// The operations, from number `first` on, that asked what a create of the row may answer.
-  func reliants(on row: Int64, from first: Int64) throws -> [Int64] {
+  /// The operations, from number `first` on, that asked what a create of the row may answer; so many at most.
+  func reliants(on row: Int64, from first: Int64, limit: Int) throws -> [Int64] {
     let statement = try db.cached(
-      "SELECT r.operation FROM reliance r WHERE r.operation >= ? AND r.question IN (SELECT q.number FROM question q, authority a WHERE a.row = ? AND q.atom = a.atom AND q.tuple = a.tuple)"
+      "SELECT r.operation FROM reliance r WHERE r.operation >= ? AND r.question IN (SELECT q.number FROM question q, authority a WHERE a.row = ? AND q.atom = a.atom AND q.tuple = a.tuple) LIMIT ?"
     )
     statement.bind(1, first)
     statement.bind(2, row)
+    statement.bind(3, limit)
     return try numbers(statement)
   }
 
@@ -153,12 +154,13 @@ final class AuthorityTable {
     try statement.run()
   }
 
-  /// The operations, from number `first` on, that made some row refer to `target` by `void`.
-  func binders(of target: Int64, from first: Int64) throws -> [Int64] {
+  /// The operations, from number `first` on, that made some row refer to `target` by `void`; so many at most.
+  func binders(of target: Int64, from first: Int64, limit: Int) throws -> [Int64] {
     let statement = try db.cached(
-      "SELECT DISTINCT operation FROM bond WHERE target = ? AND operation >= ?")
+      "SELECT DISTINCT operation FROM bond WHERE target = ? AND operation >= ? LIMIT ?")
     statement.bind(1, target)
     statement.bind(2, first)
+    statement.bind(3, limit)
     return try numbers(statement)
   }
 

@@ -157,13 +157,19 @@ extension Evidence {
     guard !rules.isTrivial else { return [:] }
     let own = try log.record(number)
     let viewpoint = try viewpoint(number)
-    var firstConcurrent: Int64?
-    func start(reachesConcurrent: Bool) throws -> Int64 {
-      guard reachesConcurrent else { return number + 1 }
-      if let firstConcurrent { return firstConcurrent }
-      let first = try self.firstConcurrent(with: own)
-      firstConcurrent = first
-      return first
+    /// Those that `fetch` gives that may be concurrent with this one or come after it.
+    func relevant(
+      reachesConcurrent: Bool, _ fetch: (_ from: Int64, _ limit: Int) throws -> [Int64]
+    ) throws -> [Int64] {
+      guard reachesConcurrent else { return try fetch(number + 1, .max) }
+      // A few are looked at one by one; of many it pays to find out where the concurrent ones begin.
+      let chains = Int(clamping: try log.ancestry.chainCount)
+      let few = chains + 256
+      let first = try fetch(0, few)
+      if first.count < few || chains > 1_024 {
+        return first.count < few ? first : try fetch(0, .max)
+      }
+      return try fetch(firstConcurrent(with: own), .max)
     }
     var found: [Int64: CanonicalPoint] = [:]
     func add(_ numbers: [Int64], concurrent: (OperationRecord) -> Bool) throws {
@@ -183,13 +189,17 @@ extension Evidence {
         if !rules.atomsOfCollection[collection].isEmpty {
           let reaches = deletes && rules.isStrict[collection]
           try add(
-            authority.reliants(on: row.number, from: start(reachesConcurrent: reaches)),
+            relevant(reachesConcurrent: reaches) {
+              try authority.reliants(on: row.number, from: $0, limit: $1)
+            },
             concurrent: { _ in reaches })
         }
         try add(rows.touches(row, from: number + 1), concurrent: { _ in false })
         if rules.isVoidTarget[collection] {
           try add(
-            authority.binders(of: row.number, from: start(reachesConcurrent: deletes)),
+            relevant(reachesConcurrent: deletes) {
+              try authority.binders(of: row.number, from: $0, limit: $1)
+            },
             concurrent: { _ in deletes })
         }
         if !rules.uniqueSlots[collection].isEmpty {
@@ -236,8 +246,6 @@ extension Evidence {
 
   /// A number below which every operation is in the past of this one.
   private func firstConcurrent(with record: OperationRecord) throws -> Int64 {
-    // With so many chains it costs less to look at whoever relies on the row, one by one.
-    guard try log.ancestry.chainCount <= 1_024 else { return 0 }
     var first = record.number + 1
     for (chain, positions) in try log.ancestry.concurrent(with: record.place) {
       if let number = try log.number(at: Place(chain: chain, position: positions.lowerBound)) {

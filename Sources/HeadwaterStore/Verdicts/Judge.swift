@@ -137,8 +137,9 @@ struct Judge {
     var cases: [Case] = []
     for member in members {
       let place = try evidence.viewpoint(member, world: world)
-      let changes = try evidence.changes(member)
-      let asks = try log.record(member).height == 0 ? [] : evidence.asks(changes, at: place)
+      // Nothing is asked of the genesis, which may be large.
+      let changes = place.height == 0 ? [] : try evidence.changes(member)
+      let asks = try evidence.asks(changes, at: place)
       cases.append(try evidence.makeCase(changes, asks, at: place) { _ in .unknown })
     }
     var solver = QuarrelSolver(cases)

@@ -34,7 +34,7 @@ final class Engine {
 
   init(
     _ db: Connection, suite: any CryptoSuite, info: StoreInfo, layout: SchemaPlan,
-    retention: Retention? = nil
+    retention: Retention? = nil, heldRows: Int = RowTable.heldRows
   ) throws {
     self.retention = retention
     self.db = db
@@ -44,7 +44,7 @@ final class Engine {
     genesis = info.database
     replica = info.replica
     log = try OperationTable(db, suite: suite, isWriter: true)
-    rows = try RowTable(db, layouts: layout)
+    rows = try RowTable(db, layouts: layout, heldRows: heldRows)
     events = try EventTable(db, suite: suite)
     evidence = Evidence(
       log: log, rows: rows, authority: AuthorityTable(db), layout: layout, suite: suite)
