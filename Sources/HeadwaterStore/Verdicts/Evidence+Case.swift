@@ -205,7 +205,7 @@ extension Evidence {
       entries.append(
         Entry(
           number: number, record: record,
-          changes: try changes(number).filter { $0.storageKey == row.storageKey }))
+          changes: try changes(number, of: row.storageKey)))
     }
     entries.sort { $0.record!.precedes($1.record!) }
     let mine = own.filter { $0.storageKey == row.storageKey }

@@ -13,6 +13,8 @@ final class Evidence {
   var rules: RulePlan { layout.rules }
   private var lifecycles: [Int64: [LifeEvent]] = [:]
   private var order: [Int64: [Int64: Bool]] = [:]
+  /// Operations of many changes that were decoded lately, by row.
+  private var large: [(number: Int64, changes: [StorageKey: [ResolvedChange]])] = []
 
   /// An operation that created or deleted a row.
   struct LifeEvent {
@@ -44,6 +46,19 @@ final class Evidence {
   func changes(_ number: Int64) throws -> [ResolvedChange] {
     let (id, operation) = try log.identified(number)
     return ChangeResolver.resolve(operation, id: id, layout: layout, suite: suite)
+  }
+
+  /// The changes that an operation of the DAG makes to one row.
+  ///
+  /// An operation may make thousands of changes, and be asked for the row of each: the last few such are kept.
+  func changes(_ number: Int64, of key: StorageKey) throws -> [ResolvedChange] {
+    if let known = large.first(where: { $0.number == number }) { return known.changes[key] ?? [] }
+    let changes = try changes(number)
+    guard changes.count >= 16 else { return changes.filter { $0.storageKey == key } }
+    let byRow = Dictionary(grouping: changes, by: \.storageKey)
+    if large.count >= 4 { large.removeFirst() }
+    large.append((number, byRow))
+    return byRow[key] ?? []
   }
 
   func viewpoint(_ number: Int64, world: ((OperationRecord) throws -> Bool)? = nil) throws

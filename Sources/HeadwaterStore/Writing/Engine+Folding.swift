@@ -203,6 +203,10 @@ extension Engine {
 
   /// Everything that ever touched the row, decoded.
   func history(of row: RowState) throws -> RowHistory {
-    try RowHistory.load(row, rows: rows, log: log, layout: layout, suite: suite)
+    RowHistory(
+      try rows.touches(row).map { number in
+        HistoryEntry(
+          record: try log.record(number), changes: try evidence.changes(number, of: row.storageKey))
+      })
   }
 }
