@@ -17,6 +17,7 @@ let package = Package(
     .library(name: "HeadwaterRelational", targets: ["HeadwaterRelational"]),
     .library(name: "HeadwaterMemory", targets: ["HeadwaterMemory"]),
     .library(name: "HeadwaterSQLite", targets: ["HeadwaterSQLite"]),
+    .library(name: "HeadwaterDocuments", targets: ["HeadwaterDocuments"]),
     .library(name: "SQLiteDriver", targets: ["SQLiteDriver"]),
     .library(name: "AdapterContract", targets: ["AdapterContract"]),
     .executable(name: "headwater", targets: ["HeadwaterCommand"]),
@@ -67,6 +68,10 @@ let package = Package(
       dependencies: ["HeadwaterRelational", "HeadwaterStream", "HeadwaterModel", "SQLiteDriver"],
       path: "Adapters/SQLite", swiftSettings: strict),
     .target(
+      name: "HeadwaterDocuments",
+      dependencies: ["HeadwaterStream", "HeadwaterModel", "SQLiteDriver"],
+      path: "Adapters/Documents", swiftSettings: strict),
+    .target(
       name: "AdapterContract", dependencies: ["HeadwaterStream", "HeadwaterModel"],
       path: "Adapters/AdapterContract", swiftSettings: strict),
 
@@ -104,6 +109,13 @@ let package = Package(
     .testTarget(
       name: "HeadwaterMemoryTests",
       dependencies: ["HeadwaterMemory", "HeadwaterStream", "HeadwaterModel", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterDocumentsTests",
+      dependencies: [
+        "HeadwaterDocuments", "HeadwaterStream", "HeadwaterModel", "SQLiteDriver",
+        "AdapterContract",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "ContractTests",
