@@ -132,7 +132,11 @@ final class Folder: Sendable {
   let path: String
 
   init() {
-    path = NSTemporaryDirectory() + "/headwater-documents-" + UUID().uuidString
+    // In memory where the system has such a folder: batches wait for the disk, and these tests make thousands.
+    let shared = "/dev/shm"
+    let base =
+      FileManager.default.isWritableFile(atPath: shared) ? shared : NSTemporaryDirectory()
+    path = base + "/headwater-documents-" + UUID().uuidString
     try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
@@ -164,3 +168,63 @@ func failure(_ body: () async throws -> Void) async throws -> AdapterError {
 }
 
 struct NoFailure: Error {}
+
+// MARK: Feeding
+
+func change(_ collection: Int, _ row: Row, in schema: Schema) -> ChangeBatch.Step {
+  .change(
+    Change(
+      collection: collection, key: schema.collections[collection].key(of: row)!, before: nil,
+      after: row, cause: cause))
+}
+
+func deletion(_ collection: Int, _ key: Key) -> ChangeBatch.Step {
+  .change(Change(collection: collection, key: key, before: nil, after: nil, cause: cause))
+}
+
+private let cause = Cause(operations: [], author: .zero, time: 0, reason: .applied)
+
+/// Feeds an adapter one batch after another, as a mirror would.
+struct Feeder {
+  let adapter: any Adapter
+  var schema: Schema
+  var last: Checkpoint?
+
+  init(_ adapter: any Adapter, _ schema: Schema) {
+    self.adapter = adapter
+    self.schema = schema
+  }
+
+  mutating func apply(_ steps: [ChangeBatch.Step], filling: Int64) async throws {
+    try await apply(steps, .snapshot(generation: filling, progress: .rows(upTo: nil)))
+  }
+
+  mutating func apply(_ steps: [ChangeBatch.Step], tail: Int64 = 0) async throws {
+    try await apply(steps, .tail(generation: tail))
+  }
+
+  mutating func apply(_ steps: [ChangeBatch.Step], _ phase: Checkpoint.Phase) async throws {
+    let batch = batch(steps, phase)
+    try await adapter.apply(batch)
+    last = batch.checkpoint
+  }
+
+  func batch(_ steps: [ChangeBatch.Step], _ phase: Checkpoint.Phase) -> ChangeBatch {
+    let position = (last?.position ?? 0) + 1
+    return ChangeBatch(
+      previous: last, steps: steps,
+      checkpoint: Checkpoint(
+        database: Digest(bytes: [UInt8](repeating: 1, count: 32))!,
+        replica: UUIDBytes(bytes: [UInt8](repeating: 7, count: 16))!, mirror: "m", phase: phase,
+        position: position,
+        digest: Digest(bytes: [UInt8](repeating: UInt8(position % 251), count: 32))!,
+        frontier: [], schema: .zero), schema: schema)
+  }
+
+  /// Begins, fills and publishes a generation.
+  mutating func publish(_ steps: [ChangeBatch.Step], generation: Int64 = 0) async throws {
+    try await apply([.begin(generation: generation)], filling: generation)
+    try await apply(steps, filling: generation)
+    try await apply([.publish(generation: generation)], tail: generation)
+  }
+}
