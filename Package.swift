@@ -53,7 +53,8 @@ let package = Package(
     .executableTarget(
       name: "HeadwaterCommand",
       dependencies: [
-        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "SQLiteDriver", argumentParser,
+        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "HeadwaterDocuments", "SQLiteDriver",
+        argumentParser,
       ],
       swiftSettings: strict),
 

@@ -14,7 +14,11 @@ struct DocumentNames {
       var stem = DocumentNames.cleaned(name) { byte in
         DocumentNames.isLetter(byte) || DocumentNames.isDigit(byte) || byte == 0x5F || byte == 0x2D
       }
-      if let first = stem.utf8.first, !DocumentNames.isLetter(first) { stem = "c" + stem }
+      // The suffix makes no reserved beginning another one.
+      let isReserved = DocumentNames.hasReservedPrefix(DocumentNames.folded(stem))
+      if isReserved || !(stem.utf8.first.map(DocumentNames.isLetter) ?? false) {
+        stem = "c" + stem
+      }
       return String(stem.prefix(64))
     }
   }
@@ -62,7 +66,12 @@ struct DocumentNames {
     let folded = folded(name)
     return name.utf8.allSatisfy { isLetter($0) || isDigit($0) || $0 == 0x5F || $0 == 0x2D }
       && !isDeviceName(folded) && folded != "current"
-      && !["sqlite_", "headwater", "system", "pg_"].contains { folded.hasPrefix($0) }
+      && !hasReservedPrefix(folded)
+  }
+
+  /// What databases keep for themselves, and what the mirrors do.
+  private static func hasReservedPrefix(_ folded: String) -> Bool {
+    ["sqlite_", "headwater", "system", "pg_"].contains { folded.hasPrefix($0) }
   }
 
   /// What Windows takes for a device in any folder, whatever the extension.

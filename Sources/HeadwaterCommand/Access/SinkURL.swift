@@ -1,4 +1,5 @@
 import Headwater
+import HeadwaterDocuments
 import HeadwaterMemory
 import HeadwaterSQLite
 
@@ -7,11 +8,18 @@ enum SinkURL: Sendable, Hashable {
   case memory
   /// The path as given.
   case sqlite(String)
+  /// A folder of JSON files; the path as given.
+  case folder(String)
+  /// A file of documents; the path as given.
+  case documents(String)
+
+  /// What may be given, for messages.
+  static let forms = "sqlite:PATH, documents:FOLDER, documents:FILE.docs or memory:"
 
   init(_ text: String) throws {
     guard let colon = text.firstIndex(of: ":") else {
       throw Failure(
-        "invalid", "'\(text)' is no URL of a sink: say sqlite:PATH or memory:")
+        "invalid", "'\(text)' is no URL of a sink: say \(SinkURL.forms)")
     }
     let rest = String(text[text.index(after: colon)...])
     switch text[..<colon] {
@@ -26,13 +34,15 @@ enum SinkURL: Sendable, Hashable {
       }
       self = .sqlite(rest)
     case "postgres", "postgresql":
-      throw Failure.notYet("mirrors in PostgreSQL; this version has sqlite:PATH and memory:")
+      throw Failure.notYet("mirrors in PostgreSQL; this version has \(SinkURL.forms)")
     case "documents":
-      throw Failure.notYet(
-        "mirrors in folders of documents; this version has sqlite:PATH and memory:")
+      guard !rest.isEmpty else {
+        throw Failure("invalid", "'\(text)': a path follows “documents:”")
+      }
+      self = rest.hasSuffix(".docs") ? .documents(rest) : .folder(rest)
     default:
       throw Failure(
-        "invalid", "'\(text)' is no URL of a sink that is known here: say sqlite:PATH or memory:")
+        "invalid", "'\(text)' is no URL of a sink that is known here: say \(SinkURL.forms)")
     }
   }
 
@@ -41,6 +51,8 @@ enum SinkURL: Sendable, Hashable {
     switch self {
     case .memory: "memory:"
     case .sqlite(let path): "sqlite:\(InputFile.absolutePath(path))"
+    case .folder(let path), .documents(let path):
+      "documents:\(InputFile.absolutePath(path))"
     }
   }
 
@@ -48,6 +60,8 @@ enum SinkURL: Sendable, Hashable {
     switch self {
     case .memory: MemoryAdapter()
     case .sqlite(let path): SQLiteAdapter(path: path)
+    case .folder(let path): DirectoryAdapter(path: path)
+    case .documents(let path): DocumentFileAdapter(path: path)
     }
   }
 
