@@ -18,6 +18,7 @@ let package = Package(
     .library(name: "HeadwaterMemory", targets: ["HeadwaterMemory"]),
     .library(name: "HeadwaterSQLite", targets: ["HeadwaterSQLite"]),
     .library(name: "HeadwaterDocuments", targets: ["HeadwaterDocuments"]),
+    .library(name: "HeadwaterMongoDB", targets: ["HeadwaterMongoDB"]),
     .library(name: "SQLiteDriver", targets: ["SQLiteDriver"]),
     .library(name: "AdapterContract", targets: ["AdapterContract"]),
     .executable(name: "headwater", targets: ["HeadwaterCommand"]),
@@ -53,8 +54,8 @@ let package = Package(
     .executableTarget(
       name: "HeadwaterCommand",
       dependencies: [
-        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "HeadwaterDocuments", "SQLiteDriver",
-        argumentParser,
+        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "HeadwaterDocuments",
+        "HeadwaterMongoDB", "SQLiteDriver", argumentParser,
       ],
       swiftSettings: strict),
 
@@ -72,6 +73,10 @@ let package = Package(
       name: "HeadwaterDocuments",
       dependencies: ["HeadwaterStream", "HeadwaterModel", "SQLiteDriver"],
       path: "Adapters/Documents", swiftSettings: strict),
+    .target(
+      name: "HeadwaterMongoDB",
+      dependencies: ["HeadwaterDocuments", "HeadwaterStream", "HeadwaterModel", "CSodium"],
+      path: "Adapters/MongoDB", swiftSettings: strict),
     .target(
       name: "AdapterContract", dependencies: ["HeadwaterStream", "HeadwaterModel"],
       path: "Adapters/AdapterContract", swiftSettings: strict),
@@ -115,6 +120,15 @@ let package = Package(
       name: "HeadwaterDocumentsTests",
       dependencies: [
         "HeadwaterDocuments", "HeadwaterStream", "HeadwaterModel", "SQLiteDriver",
+        "AdapterContract",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterMongoDBTests",
+      dependencies: [
+        // Runs the tool, so it has to be built.
+        "HeadwaterCommand", "HeadwaterMongoDB", "HeadwaterDocuments", "HeadwaterStream",
+        "HeadwaterModel",
         "AdapterContract",
       ],
       swiftSettings: strict),

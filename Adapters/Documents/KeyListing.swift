@@ -3,20 +3,20 @@ import HeadwaterModel
 /// The ids of a collection in the order of their keys, for sinks that do not keep that order themselves.
 ///
 /// Made for the first page of a comparison and kept for the following ones, as long as the sink does not move.
-struct KeyListing {
+package struct KeyListing {
   private var checkpoint: [UInt8] = []
   private var collection = -1
   private(set) var entries: [(order: [UInt8], id: String)] = []
 
   /// Whether the list is that of the collection at the checkpoint.
-  func isOf(_ collection: Int, at checkpoint: [UInt8]) -> Bool {
+  package func isOf(_ collection: Int, at checkpoint: [UInt8]) -> Bool {
     self.collection == collection && self.checkpoint == checkpoint
   }
 
-  init() {}
+  package init() {}
 
   /// - Returns: nil where one of the ids is none.
-  init?(_ ids: [String], of collection: DocumentCollection, at checkpoint: [UInt8]) {
+  package init?(_ ids: [String], of collection: DocumentCollection, at checkpoint: [UInt8]) {
     self.checkpoint = checkpoint
     self.collection = collection.index
     entries.reserveCapacity(ids.count)
@@ -28,7 +28,7 @@ struct KeyListing {
   }
 
   /// At most `limit` ids whose keys follow `key`.
-  func ids(after key: Key?, limit: Int) -> [String] {
+  package func ids(after key: Key?, limit: Int) -> [String] {
     var start = 0
     if let key {
       let order = KeyEncoding.encode(key)

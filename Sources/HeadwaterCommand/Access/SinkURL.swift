@@ -1,6 +1,7 @@
 import Headwater
 import HeadwaterDocuments
 import HeadwaterMemory
+import HeadwaterMongoDB
 import HeadwaterSQLite
 
 /// Where a mirror goes, as the command line names it.
@@ -12,9 +13,12 @@ enum SinkURL: Sendable, Hashable {
   case folder(String)
   /// A file of documents; the path as given.
   case documents(String)
+  /// A database of a document server.
+  case server(MongoURL)
 
   /// What may be given, for messages.
-  static let forms = "sqlite:PATH, documents:FOLDER, documents:FILE.docs or memory:"
+  static let forms =
+    "sqlite:PATH, documents:FOLDER, documents:FILE.docs, mongodb://HOST/DATABASE or memory:"
 
   init(_ text: String) throws {
     guard let colon = text.firstIndex(of: ":") else {
@@ -33,6 +37,9 @@ enum SinkURL: Sendable, Hashable {
         throw Failure("invalid", "'\(text)': a path follows “sqlite:”")
       }
       self = .sqlite(rest)
+    case "mongodb", "mongodb+srv":
+      self = .server(
+        try MongoURL(text, password: Host.variable("HEADWATER_MONGODB_PASSWORD")))
     case "postgres", "postgresql":
       throw Failure.notYet("mirrors in PostgreSQL; this version has \(SinkURL.forms)")
     case "documents":
@@ -42,7 +49,8 @@ enum SinkURL: Sendable, Hashable {
       self = rest.hasSuffix(".docs") ? .documents(rest) : .folder(rest)
     default:
       throw Failure(
-        "invalid", "'\(text)' is no URL of a sink that is known here: say \(SinkURL.forms)")
+        "invalid", "'\(text[..<colon])' is no kind of sink that is known here: say \(SinkURL.forms)"
+      )
     }
   }
 
@@ -53,6 +61,7 @@ enum SinkURL: Sendable, Hashable {
     case .sqlite(let path): "sqlite:\(InputFile.absolutePath(path))"
     case .folder(let path), .documents(let path):
       "documents:\(InputFile.absolutePath(path))"
+    case .server(let url): url.text
     }
   }
 
@@ -62,6 +71,7 @@ enum SinkURL: Sendable, Hashable {
     case .sqlite(let path): SQLiteAdapter(path: path)
     case .folder(let path): DirectoryAdapter(path: path)
     case .documents(let path): DocumentFileAdapter(path: path)
+    case .server(let url): MongoDBAdapter(url: url)
     }
   }
 
