@@ -61,7 +61,7 @@ import Testing
     try await bench.succeed("verify", "shop.store", "--to", "documents:m.docs")
     let explained = try await bench.succeed(
       "find", "shop.store", "Product", #"{"_id":"+a"}"#, "--to", "documents:m.docs", "--explain")
-    #expect(explained.output.contains("key = ?1") && explained.output.contains("SEARCH"))
+    #expect(explained.output.contains("_id = ?1") && explained.output.contains("SEARCH"))
     for (query, message) in [
       (#"{"price":{"$near":1}}"#, "no operator $near"), (#"{"colour":1}"#, "has no colour"),
       ("{", "not JSON"),

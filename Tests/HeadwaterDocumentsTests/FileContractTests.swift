@@ -18,11 +18,12 @@ struct DocumentFileSubject: ContractSubject {
     func rows(of index: Int, in schema: Schema) async throws -> [Row] {
       let collection = try DocumentPlan(schema: schema).collections[index]
       guard try await open().checkpoint()?.isPublished == true || isPublished() else { return [] }
-      var rows: [Row] = []
+      var rows: [(key: Key, row: Row)] = []
       try DocumentStore(path: path).find(collection.name) {
-        rows.append(try collection.row(of: $0, in: schema))
+        let row = try collection.row(of: $0, in: schema)
+        rows.append((collection.key(of: row)!, row))
       }
-      return rows
+      return rows.sorted { $0.key < $1.key }.map(\.row)
     }
 
     private func isPublished() -> Bool {

@@ -31,8 +31,8 @@ struct QueryCompiler {
       }
     }
     // So that an answer is the same each time, and pages fit together. The plus keeps SQLite, which knows nothing of
-    // how many documents a range holds, from walking all keys in order instead of using the field's index.
-    order.append(namesIndexedField && options.sort.isEmpty ? "+key" : "key")
+    // how many documents a range holds, from walking all ids in order instead of using the field's index.
+    order.append(namesIndexedField && options.sort.isEmpty ? "+_id" : "_id")
     sql += " ORDER BY " + order.joined(separator: ", ")
     if let limit = options.limit { sql += " LIMIT \(max(0, limit))" }
     return sql
@@ -203,7 +203,7 @@ struct QueryCompiler {
     )
   }
 
-  /// A condition on `_id`, which is the key in another form.
+  /// A condition on `_id`.
   private mutating func identifier(_ condition: DocumentQuery.Condition) throws(QueryError)
     -> String
   {
@@ -231,10 +231,9 @@ struct QueryCompiler {
   }
 
   private mutating func lookup(_ ids: [String]) -> String {
-    let keys = ids.compactMap { collection.key(ofID: $0) }
-    if keys.isEmpty { return "0" }
-    let parameters = keys.map { builder.bind(.bytes(KeyEncoding.encode($0))) }
+    if ids.isEmpty { return "0" }
+    let parameters = ids.map { builder.bind(.text($0)) }
     return parameters.count == 1
-      ? "key = \(parameters[0])" : "key IN (\(parameters.joined(separator: ", ")))"
+      ? "_id = \(parameters[0])" : "_id IN (\(parameters.joined(separator: ", ")))"
   }
 }

@@ -53,6 +53,9 @@ public actor DocumentFileAdapter: Adapter, RowInventory {
     try withSink { try $0.apply(batch) }
   }
 
+  /// At most `limit` rows of the published generation in key order; empty while none is published.
+  ///
+  /// The first page lists all ids of the collection, which takes memory for them; the following pages use the list.
   public func rows(of collection: Int, in schema: Schema, after key: Key?, limit: Int)
     async throws(AdapterError) -> [Row]
   {

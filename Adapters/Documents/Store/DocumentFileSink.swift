@@ -10,6 +10,7 @@ final class DocumentFileSink {
   let connection: Connection
   private let tables: DocumentTables
   private var plan: DocumentPlan?
+  private var listing = KeyListing()
   /// The writers of the generation that takes changes, as of a checkpoint.
   private var writers: (checkpoint: [UInt8], generation: Int64, all: [DocumentWriter])?
 
@@ -159,20 +160,36 @@ final class DocumentFileSink {
   /// `RowInventory.rows`.
   func rows(of index: Int, in schema: Schema, after key: Key?, limit: Int) throws -> [Row] {
     try connection.readTransaction {
-      guard limit > 0, let published = try tables.state()?.published else { return [] }
+      guard limit > 0, let state = try tables.state(), let published = state.published else {
+        return []
+      }
       let plan = try plan(of: schema)
       guard plan.collections.indices.contains(index) else { throw SinkErrors.noSuchCollection }
       try checkSchema(of: published, plan)
       let collection = plan.collections[index]
-      let query = try connection.prepare(
-        "SELECT document FROM \"\(try tables.tables(of: published)[index])\" "
-          + "WHERE key > ? ORDER BY key LIMIT ?")
-      query.bind(1, key.map(KeyEncoding.encode) ?? [])
-      query.bind(2, limit)
+      let table = try tables.tables(of: published)[index]
+      if !listing.isOf(index, at: state.checkpoint) {
+        var ids: [String] = []
+        let all = try connection.prepare("SELECT _id FROM \"\(table)\"")
+        while try all.step() { ids.append(all.text(0)) }
+        guard let made = KeyListing(ids, of: collection, at: state.checkpoint) else {
+          throw SinkErrors.damagedDocument(collection.name, "its _id is none of a mirror")
+        }
+        listing = made
+      }
+      let query = try connection.prepare("SELECT document FROM \"\(table)\" WHERE _id = ?")
       var rows: [Row] = []
-      while try query.step() {
+      for id in listing.ids(after: key, limit: limit) {
+        query.bind(1, id)
+        defer { query.reset() }
+        // Gone since it was listed: the comparison will say that it is missing.
+        guard try query.step() else { continue }
         do throws(ValueError) {
-          rows.append(try collection.row(of: query.bytes(0), in: schema))
+          let row = try collection.row(of: query.bytes(0), in: schema)
+          guard let key = collection.key(of: row), collection.id(of: key) == id else {
+            throw ValueError("it is another document than its _id says")
+          }
+          rows.append(row)
         } catch {
           throw SinkErrors.damagedDocument(collection.name, error.description)
         }
@@ -183,6 +200,7 @@ final class DocumentFileSink {
 
   /// `RowInventory.repair`.
   func repair(_ changes: [Change], schema: Schema, at checkpoint: Checkpoint) throws {
+    listing = KeyListing()
     try write {
       guard let state = try tables.state(), state.checkpoint == checkpoint.canonicalBytes else {
         throw SinkErrors.movedOn(connection.path)

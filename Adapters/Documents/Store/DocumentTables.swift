@@ -159,9 +159,8 @@ struct DocumentTables {
       try connection.execute(
         """
         CREATE TABLE "\(table)" (
-          key BLOB NOT NULL PRIMARY KEY,
-          document TEXT NOT NULL,
-          _id TEXT GENERATED ALWAYS AS (json_extract(document, '$._id')) VIRTUAL
+          _id TEXT NOT NULL PRIMARY KEY,
+          document TEXT NOT NULL
         ) STRICT
         """)
       let insert = try connection.cached(

@@ -10,7 +10,7 @@ final class DocumentWriter {
   private var upserts: [Statement?] = [nil, nil, nil]
   private var deletion: Statement?
   private var buffer: [UInt8] = []
-  /// Where each key and each document begins in the buffer.
+  /// Where each id and each document begins in the buffer.
   private var starts: [Int] = []
   private static let sizes = [64, 8, 1]
 
@@ -31,7 +31,9 @@ final class DocumentWriter {
         for index in next..<next + batch {
           let (key, row) = row(index)
           starts.append(buffer.count)
-          for value in key.values { KeyEncoding.append(value, to: &buffer) }
+          guard collection.writeID(of: key, into: &buffer) else {
+            throw SinkErrors.misfit(collection.name)
+          }
           starts.append(buffer.count)
           guard collection.key(of: row) == key, collection.write(row, into: &buffer) else {
             throw SinkErrors.misfit(collection.name)
@@ -42,11 +44,7 @@ final class DocumentWriter {
           var parameter: Int32 = 1
           for part in 0..<starts.count - 1 {
             let piece = UnsafeRawBufferPointer(rebasing: bytes[starts[part]..<starts[part + 1]])
-            if part % 2 == 0 {
-              statement.bindBytes(parameter, borrowing: piece)
-            } else {
-              statement.bindText(parameter, borrowing: piece)
-            }
+            statement.bindText(parameter, borrowing: piece)
             parameter += 1
           }
           try statement.run()
@@ -60,8 +58,8 @@ final class DocumentWriter {
     if let statement = upserts[size] { return statement }
     let rows = [String](repeating: "(?,?)", count: DocumentWriter.sizes[size])
     let statement = try connection.prepare(
-      "INSERT INTO \"\(table)\" (key, document) VALUES \(rows.joined(separator: ",")) "
-        + "ON CONFLICT (key) DO UPDATE SET document=excluded.document")
+      "INSERT INTO \"\(table)\" (_id, document) VALUES \(rows.joined(separator: ",")) "
+        + "ON CONFLICT (_id) DO UPDATE SET document=excluded.document")
     upserts[size] = statement
     return statement
   }
@@ -72,10 +70,11 @@ final class DocumentWriter {
     if let deletion {
       statement = deletion
     } else {
-      statement = try connection.prepare("DELETE FROM \"\(table)\" WHERE key = ?")
+      statement = try connection.prepare("DELETE FROM \"\(table)\" WHERE _id = ?")
       deletion = statement
     }
-    statement.bind(1, KeyEncoding.encode(key))
+    guard let id = collection.id(of: key) else { throw SinkErrors.misfit(collection.name) }
+    statement.bind(1, id)
     try statement.run()
   }
 }
