@@ -17,6 +17,8 @@ let package = Package(
     .library(name: "HeadwaterRelational", targets: ["HeadwaterRelational"]),
     .library(name: "HeadwaterMemory", targets: ["HeadwaterMemory"]),
     .library(name: "HeadwaterSQLite", targets: ["HeadwaterSQLite"]),
+    .library(name: "HeadwaterDocuments", targets: ["HeadwaterDocuments"]),
+    .library(name: "HeadwaterMongoDB", targets: ["HeadwaterMongoDB"]),
     .library(name: "SQLiteDriver", targets: ["SQLiteDriver"]),
     .library(name: "AdapterContract", targets: ["AdapterContract"]),
     .executable(name: "headwater", targets: ["HeadwaterCommand"]),
@@ -52,7 +54,8 @@ let package = Package(
     .executableTarget(
       name: "HeadwaterCommand",
       dependencies: [
-        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "SQLiteDriver", argumentParser,
+        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "HeadwaterDocuments",
+        "HeadwaterMongoDB", "SQLiteDriver", argumentParser,
       ],
       swiftSettings: strict),
 
@@ -66,6 +69,14 @@ let package = Package(
       name: "HeadwaterSQLite",
       dependencies: ["HeadwaterRelational", "HeadwaterStream", "HeadwaterModel", "SQLiteDriver"],
       path: "Adapters/SQLite", swiftSettings: strict),
+    .target(
+      name: "HeadwaterDocuments",
+      dependencies: ["HeadwaterStream", "HeadwaterModel", "SQLiteDriver"],
+      path: "Adapters/Documents", swiftSettings: strict),
+    .target(
+      name: "HeadwaterMongoDB",
+      dependencies: ["HeadwaterDocuments", "HeadwaterStream", "HeadwaterModel", "CSodium"],
+      path: "Adapters/MongoDB", swiftSettings: strict),
     .target(
       name: "AdapterContract", dependencies: ["HeadwaterStream", "HeadwaterModel"],
       path: "Adapters/AdapterContract", swiftSettings: strict),
@@ -104,6 +115,22 @@ let package = Package(
     .testTarget(
       name: "HeadwaterMemoryTests",
       dependencies: ["HeadwaterMemory", "HeadwaterStream", "HeadwaterModel", "AdapterContract"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterDocumentsTests",
+      dependencies: [
+        "HeadwaterDocuments", "HeadwaterStream", "HeadwaterModel", "SQLiteDriver",
+        "AdapterContract",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterMongoDBTests",
+      dependencies: [
+        // Runs the tool, so it has to be built.
+        "HeadwaterCommand", "HeadwaterMongoDB", "HeadwaterDocuments", "HeadwaterStream",
+        "HeadwaterModel",
+        "AdapterContract",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "ContractTests",

@@ -9,6 +9,8 @@ let package = Package(
       name: "Benchmarks",
       dependencies: [
         .product(name: "Headwater", package: "Headwater"),
+        .product(name: "HeadwaterDocuments", package: "Headwater"),
+        .product(name: "HeadwaterMongoDB", package: "Headwater"),
         .product(name: "HeadwaterSQLite", package: "Headwater"),
         .product(name: "SQLiteDriver", package: "Headwater"),
       ])

@@ -31,6 +31,7 @@ missing_packages() {
   has git || need git git
   has make || need make make
   has sqlite3 || need sqlite3 sqlite
+  has python3 || need python3 python
   has_iso_codes || need iso-codes iso-codes
   has_library libsodium || need libsodium-dev libsodium
   # macOS brings SQLite with its SDK.

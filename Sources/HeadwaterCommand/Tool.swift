@@ -17,6 +17,7 @@ struct Tool: AsyncParsableCommand {
       UpgradeCommand.self, WriteCommand.self, ImportCommand.self, RowsCommand.self,
       LogCommand.self, ExplainCommand.self, EventsCommand.self, MirrorCommand.self,
       MirrorsCommand.self, VerifyCommand.self, RebuildCommand.self, SQLCommand.self,
+      FindCommand.self,
       ServeCommand.self, SyncCommand.self, BundleCommand.self, StatusCommand.self,
     ])
 

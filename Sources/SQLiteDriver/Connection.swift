@@ -13,7 +13,7 @@ public final class Connection {
     case memory
   }
 
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
   private var cache: [String: Statement] = [:]
   /// Asked before every statement; what it returns is thrown instead. For tests of what a crash leaves behind.
   package var injectedFailure: (() -> SQLiteError?)?
@@ -21,7 +21,10 @@ public final class Connection {
   public let path: String
 
   /// Opens the file. A file that is not a database is noticed only by the first statement.
-  public init(path: String, mode: Mode) throws(SQLiteError) {
+  ///
+  /// - Parameter trustsSchema: whether indices and generated columns of the file may call SQLite's functions for JSON,
+  ///   which versions before 3.42 do not count among the harmless ones. Functions added here stay out of reach.
+  public init(path: String, mode: Mode, trustsSchema: Bool = false) throws(SQLiteError) {
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
     switch mode {
     case .readOnly: flags |= SQLITE_OPEN_READONLY
@@ -39,7 +42,8 @@ public final class Connection {
     }
     handle = opened
     // Not from the file: a database that we were handed cannot make us run its views or triggers' functions.
-    _ = headwater_sqlite_db_config_int(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    _ = headwater_sqlite_db_config_int(
+      handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, trustsSchema ? 1 : 0)
     _ = headwater_sqlite_db_config_int(handle, SQLITE_DBCONFIG_DEFENSIVE, 1)
   }
 

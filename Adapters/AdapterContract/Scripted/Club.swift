@@ -18,7 +18,7 @@ enum Club {
       (
         "Badge",
         [
-          .key("number", .int), .unique("code", .text(limit: 20)),
+          .key("number", .int), .unique("code", .text(limit: 40)),
           .field("holder", .reference("Person")),
         ]
       ),

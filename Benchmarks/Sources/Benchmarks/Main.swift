@@ -4,7 +4,9 @@ import SQLiteDriver
 
 /// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
-  static let names = ["import", "single", "mirror", "latency", "open", "verdicts", "revocation"]
+  static let names = [
+    "import", "single", "mirror", "latency", "documents", "open", "verdicts", "revocation",
+  ]
 
   static func main() async throws {
     var rows = 200_000
@@ -41,6 +43,7 @@ import SQLiteDriver
         try await Verdicts.delegation([1, 10, 100, 1_000, 10_000])
         try await Verdicts.revocation([10, 1_000, dependants])
         try await Verdicts.quarrel([10, 100, 1_000])
+      case "documents": try await Documents.run(rows)
       default: try await Ingest.opening(operations)
       }
     }

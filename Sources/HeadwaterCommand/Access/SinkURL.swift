@@ -1,5 +1,7 @@
 import Headwater
+import HeadwaterDocuments
 import HeadwaterMemory
+import HeadwaterMongoDB
 import HeadwaterSQLite
 
 /// Where a mirror goes, as the command line names it.
@@ -7,11 +9,21 @@ enum SinkURL: Sendable, Hashable {
   case memory
   /// The path as given.
   case sqlite(String)
+  /// A folder of JSON files; the path as given.
+  case folder(String)
+  /// A file of documents; the path as given.
+  case documents(String)
+  /// A database of a document server.
+  case server(MongoURL)
+
+  /// What may be given, for messages.
+  static let forms =
+    "sqlite:PATH, documents:FOLDER, documents:FILE.docs, mongodb://HOST/DATABASE or memory:"
 
   init(_ text: String) throws {
     guard let colon = text.firstIndex(of: ":") else {
       throw Failure(
-        "invalid", "'\(text)' is no URL of a sink: say sqlite:PATH or memory:")
+        "invalid", "'\(text)' is no URL of a sink: say \(SinkURL.forms)")
     }
     let rest = String(text[text.index(after: colon)...])
     switch text[..<colon] {
@@ -25,14 +37,20 @@ enum SinkURL: Sendable, Hashable {
         throw Failure("invalid", "'\(text)': a path follows “sqlite:”")
       }
       self = .sqlite(rest)
+    case "mongodb", "mongodb+srv":
+      self = .server(
+        try MongoURL(text, password: Host.variable("HEADWATER_MONGODB_PASSWORD")))
     case "postgres", "postgresql":
-      throw Failure.notYet("mirrors in PostgreSQL; this version has sqlite:PATH and memory:")
+      throw Failure.notYet("mirrors in PostgreSQL; this version has \(SinkURL.forms)")
     case "documents":
-      throw Failure.notYet(
-        "mirrors in folders of documents; this version has sqlite:PATH and memory:")
+      guard !rest.isEmpty else {
+        throw Failure("invalid", "'\(text)': a path follows “documents:”")
+      }
+      self = rest.hasSuffix(".docs") ? .documents(rest) : .folder(rest)
     default:
       throw Failure(
-        "invalid", "'\(text)' is no URL of a sink that is known here: say sqlite:PATH or memory:")
+        "invalid", "'\(text[..<colon])' is no kind of sink that is known here: say \(SinkURL.forms)"
+      )
     }
   }
 
@@ -41,6 +59,9 @@ enum SinkURL: Sendable, Hashable {
     switch self {
     case .memory: "memory:"
     case .sqlite(let path): "sqlite:\(InputFile.absolutePath(path))"
+    case .folder(let path), .documents(let path):
+      "documents:\(InputFile.absolutePath(path))"
+    case .server(let url): url.text
     }
   }
 
@@ -48,6 +69,9 @@ enum SinkURL: Sendable, Hashable {
     switch self {
     case .memory: MemoryAdapter()
     case .sqlite(let path): SQLiteAdapter(path: path)
+    case .folder(let path): DirectoryAdapter(path: path)
+    case .documents(let path): DocumentFileAdapter(path: path)
+    case .server(let url): MongoDBAdapter(url: url)
     }
   }
 

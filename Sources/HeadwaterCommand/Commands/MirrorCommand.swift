@@ -19,7 +19,8 @@ struct MirrorCommand: AsyncParsableCommand {
   @Argument(help: "The file of the store.") var store: String
   @Option(
     help: ArgumentHelp(
-      "The sink: sqlite:PATH, or memory: to try. May be given several times.", valueName: "url"))
+      "The sink: sqlite:PATH, documents:FOLDER, documents:FILE.docs, mongodb://HOST/DATABASE, or memory: to try. May be given several times.",
+      valueName: "url"))
   var to: [String] = []
   @Option(
     help: ArgumentHelp(

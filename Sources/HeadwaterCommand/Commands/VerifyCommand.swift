@@ -12,7 +12,7 @@ struct VerifyCommand: AsyncParsableCommand {
       """)
 
   @Argument(help: "The file of the store.") var store: String
-  @Option(help: ArgumentHelp("The sink: sqlite:PATH.", valueName: "url")) var to: String?
+  @Option(help: ArgumentHelp("The sink, as for mirror.", valueName: "url")) var to: String?
   @Option(
     help: ArgumentHelp("The name of the mirror; otherwise the one that the sink knows."))
   var name: String?
@@ -43,9 +43,11 @@ struct VerifyCommand: AsyncParsableCommand {
     switch url {
     case .memory:
       throw Failure("invalid", "a mirror in memory went with the process that filled it")
-    case .sqlite(let path):
+    case .sqlite(let path), .documents(let path):
       // Looking at a mirror that is not there must not make one.
       _ = try InputFile(path)
+    case .folder(let path): _ = try InputFile(path + "/headwater.json")
+    case .server: break
     }
     let mirror = try await url.mirror(of: store, name: name)
     let found = repair ? try await mirror.repair() : try await mirror.verify()

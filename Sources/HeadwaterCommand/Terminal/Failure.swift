@@ -1,5 +1,6 @@
 import ArgumentParser
 import Headwater
+import HeadwaterDocuments
 import SQLiteDriver
 
 /// What stopped a command: a code for programs, and a message that says what happened and what to do.
@@ -32,6 +33,7 @@ struct Failure: Error, Sendable {
     case let error as ValueError: self.init("invalid", error.description)
     case let error as RecordError: self.init("invalid", error.description)
     case let error as JSONError: self.init("invalid", error.description)
+    case let error as QueryError: self.init("query", error.message)
     case let error as SQLiteError: self.init("sqlite", error.message)
     case is CancellationError: self.init("cancelled", "stopped before the end")
     default: return nil
