@@ -17,6 +17,7 @@ let package = Package(
     .library(name: "HeadwaterRelational", targets: ["HeadwaterRelational"]),
     .library(name: "HeadwaterMemory", targets: ["HeadwaterMemory"]),
     .library(name: "HeadwaterSQLite", targets: ["HeadwaterSQLite"]),
+    .library(name: "HeadwaterPostgres", targets: ["HeadwaterPostgres"]),
     .library(name: "SQLiteDriver", targets: ["SQLiteDriver"]),
     .library(name: "AdapterContract", targets: ["AdapterContract"]),
     .executable(name: "headwater", targets: ["HeadwaterCommand"]),
@@ -31,6 +32,9 @@ let package = Package(
     .systemLibrary(
       name: "CSodium", pkgConfig: "libsodium",
       providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
+    .systemLibrary(
+      name: "CLibpq", pkgConfig: "libpq",
+      providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
 
     .target(name: "HeadwaterModel", swiftSettings: strict),
     .target(name: "HeadwaterLog", dependencies: ["HeadwaterModel"], swiftSettings: strict),
@@ -52,7 +56,8 @@ let package = Package(
     .executableTarget(
       name: "HeadwaterCommand",
       dependencies: [
-        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "SQLiteDriver", argumentParser,
+        "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "HeadwaterPostgres", "SQLiteDriver",
+        argumentParser,
       ],
       swiftSettings: strict),
 
@@ -66,6 +71,10 @@ let package = Package(
       name: "HeadwaterSQLite",
       dependencies: ["HeadwaterRelational", "HeadwaterStream", "HeadwaterModel", "SQLiteDriver"],
       path: "Adapters/SQLite", swiftSettings: strict),
+    .target(
+      name: "HeadwaterPostgres",
+      dependencies: ["HeadwaterRelational", "HeadwaterStream", "HeadwaterModel", "CLibpq"],
+      path: "Adapters/Postgres", swiftSettings: strict),
     .target(
       name: "AdapterContract", dependencies: ["HeadwaterStream", "HeadwaterModel"],
       path: "Adapters/AdapterContract", swiftSettings: strict),
@@ -99,6 +108,13 @@ let package = Package(
       dependencies: [
         "HeadwaterSQLite", "HeadwaterRelational", "HeadwaterStream", "HeadwaterModel",
         "SQLiteDriver", "AdapterContract",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterPostgresTests",
+      dependencies: [
+        "HeadwaterPostgres", "HeadwaterRelational", "HeadwaterStream", "HeadwaterModel",
+        "AdapterContract", "Headwater", "HeadwaterCommand",
       ],
       swiftSettings: strict),
     .testTarget(

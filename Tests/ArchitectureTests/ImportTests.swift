@@ -46,7 +46,10 @@ import Testing
 
   /// What an adapter must not know: were one of these reachable, verdicts would leak into sinks.
   @Test func adaptersCannotReachTheLogOrTheStore() {
-    for module in ["HeadwaterMemory", "HeadwaterSQLite", "HeadwaterRelational", "AdapterContract"] {
+    for module in [
+      "HeadwaterMemory", "HeadwaterSQLite", "HeadwaterPostgres", "HeadwaterRelational",
+      "AdapterContract",
+    ] {
       var reached: Set<String> = [module]
       var pending = [module]
       while let next = pending.popLast() {

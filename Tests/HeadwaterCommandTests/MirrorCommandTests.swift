@@ -187,9 +187,6 @@ import Testing
 
   @Test func sinksThatAreNotThereYetSaySo() async throws {
     let bench = try await filled()
-    try await bench.fail(
-      2, "not there yet: mirrors in PostgreSQL", "mirror", "shop.store", "--to",
-      "postgres://a@b/c")
     try await bench.fail(2, "not there yet", "mirror", "shop.store", "--to", "documents:folder")
     try await bench.fail(2, "no URL", "mirror", "shop.store", "--to", "m.sqlite")
     try await bench.fail(64, "--to", "mirror", "shop.store")

@@ -1,5 +1,6 @@
 import Headwater
 import HeadwaterMemory
+import HeadwaterPostgres
 import HeadwaterSQLite
 
 /// Where a mirror goes, as the command line names it.
@@ -7,11 +8,12 @@ enum SinkURL: Sendable, Hashable {
   case memory
   /// The path as given.
   case sqlite(String)
+  case postgres(PostgresConfiguration)
 
   init(_ text: String) throws {
     guard let colon = text.firstIndex(of: ":") else {
       throw Failure(
-        "invalid", "'\(text)' is no URL of a sink: say sqlite:PATH or memory:")
+        "invalid", "that is no URL of a sink: say \(SinkURL.forms)")
     }
     let rest = String(text[text.index(after: colon)...])
     switch text[..<colon] {
@@ -26,21 +28,26 @@ enum SinkURL: Sendable, Hashable {
       }
       self = .sqlite(rest)
     case "postgres", "postgresql":
-      throw Failure.notYet("mirrors in PostgreSQL; this version has sqlite:PATH and memory:")
+      self = .postgres(try PostgresConfiguration(url: text))
     case "documents":
       throw Failure.notYet(
-        "mirrors in folders of documents; this version has sqlite:PATH and memory:")
+        "mirrors in folders of documents; this version has \(SinkURL.forms)")
     default:
+      // Not the whole text: it may hold a password.
       throw Failure(
-        "invalid", "'\(text)' is no URL of a sink that is known here: say sqlite:PATH or memory:")
+        "invalid", "'\(text[...colon])' is no sink that is known here: say \(SinkURL.forms)")
     }
   }
 
-  /// The URL in full, as reports show it: the same from whatever folder it was given.
+  /// What may be said.
+  static let forms = "sqlite:PATH, postgres://USER@HOST/DATABASE?schema=NAME or memory:"
+
+  /// The URL in full but for a password, as reports show it: the same from whatever folder it was given.
   var text: String {
     switch self {
     case .memory: "memory:"
     case .sqlite(let path): "sqlite:\(InputFile.absolutePath(path))"
+    case .postgres(let configuration): configuration.description
     }
   }
 
@@ -48,6 +55,7 @@ enum SinkURL: Sendable, Hashable {
     switch self {
     case .memory: MemoryAdapter()
     case .sqlite(let path): SQLiteAdapter(path: path)
+    case .postgres(let configuration): PostgresAdapter(configuration)
     }
   }
 

@@ -11,7 +11,8 @@ struct RebuildCommand: AsyncParsableCommand {
       """)
 
   @Argument(help: "The file of the store.") var store: String
-  @Option(help: ArgumentHelp("The sink: sqlite:PATH.", valueName: "url")) var to: String
+  @Option(help: ArgumentHelp("The sink: sqlite:PATH or postgres://….", valueName: "url")) var to:
+    String
   @Option(
     help: ArgumentHelp("The name of the mirror; otherwise the one that the sink knows."))
   var name: String?

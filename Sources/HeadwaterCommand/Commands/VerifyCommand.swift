@@ -12,7 +12,8 @@ struct VerifyCommand: AsyncParsableCommand {
       """)
 
   @Argument(help: "The file of the store.") var store: String
-  @Option(help: ArgumentHelp("The sink: sqlite:PATH.", valueName: "url")) var to: String?
+  @Option(help: ArgumentHelp("The sink: sqlite:PATH or postgres://….", valueName: "url")) var to:
+    String?
   @Option(
     help: ArgumentHelp("The name of the mirror; otherwise the one that the sink knows."))
   var name: String?
@@ -46,6 +47,7 @@ struct VerifyCommand: AsyncParsableCommand {
     case .sqlite(let path):
       // Looking at a mirror that is not there must not make one.
       _ = try InputFile(path)
+    case .postgres: break
     }
     let mirror = try await url.mirror(of: store, name: name)
     let found = repair ? try await mirror.repair() : try await mirror.verify()
