@@ -43,7 +43,7 @@ final class Sink {
     places = Places(schema: configuration.schema)
     catalogue = Catalogue(connection: connection, places: places)
     dialect = PostgresDialect(keepsHistory: configuration.keepsHistory)
-    opening = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+    opening = "BEGIN ISOLATION LEVEL READ COMMITTED"
     guard connection.serverVersion >= minimumVersion else {
       throw AdapterError(
         .unsupported,

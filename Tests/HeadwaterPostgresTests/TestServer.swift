@@ -10,8 +10,7 @@ final class TestServer: Sendable {
   /// The folder with the socket and the data.
   let folder: String
   let binaries: String
-  /// Held open as long as the server is to run: a shell behind it stops the server when it is closed.
-  private let lifeline: Pipe
+  /// A shell that stops the server when this process has gone, or the file `stop` is there.
   private let keeper: Process
 
   /// The server that most tests share, each in schemas or databases of its own.
@@ -45,7 +44,7 @@ final class TestServer: Sendable {
   /// Makes a cluster and starts it.
   ///
   /// - Parameter settings: lines of `postgresql.conf`.
-  init(settings: [String] = [], data: String? = nil) async throws {
+  init(settings: [String] = []) async throws {
     guard let binaries = TestServer.binaries else {
       throw Missing(
         description:
@@ -56,7 +55,9 @@ final class TestServer: Sendable {
     folder = "/tmp/headwater-pg-" + UUID().uuidString.prefix(13)
     let files = FileManager.default
     try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    var arguments = ["bash", "-c", TestServer.script, "keeper", binaries, folder, data ?? folder]
+    var arguments = [
+      "bash", "-c", TestServer.script, "keeper", binaries, folder, "\(getpid())",
+    ]
     if getuid() == 0 {
       let user = getpwnam("postgres") != nil ? "postgres" : "nobody"
       guard let entry = getpwnam(user) else {
@@ -66,11 +67,10 @@ final class TestServer: Sendable {
       arguments = ["runuser", "-u", user, "--"] + arguments
     }
     keeper = Process()
-    lifeline = Pipe()
     keeper.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     keeper.arguments = arguments
     keeper.currentDirectoryURL = URL(fileURLWithPath: folder)
-    keeper.standardInput = lifeline
+    keeper.standardInput = FileHandle.nullDevice
     keeper.standardOutput = FileHandle.nullDevice
     keeper.standardError = FileHandle.nullDevice
     var environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PG") }
@@ -86,7 +86,7 @@ final class TestServer: Sendable {
     throw Missing(description: "The server did not start: \(log.suffix(2_000))")
   }
 
-  deinit { try? lifeline.fileHandleForWriting.close() }
+  deinit { _ = FileManager.default.createFile(atPath: folder + "/stop", contents: nil) }
 
   /// Settings that a mirror must not depend on, and no waiting for disks.
   private static let settings = [
@@ -96,18 +96,39 @@ final class TestServer: Sendable {
     "max_locks_per_transaction = 256", "deadlock_timeout = 100ms", "log_min_messages = warning",
   ]
 
-  /// Runs until its input ends.
+  /// Closes all files but the first three: Foundation knows that a process ended by a file that its children inherit,
+  /// and a server outlives the shell that started it.
+  private static let closing =
+    "for fd in $(seq 3 255); do eval \"exec $fd>&-\"; done 2> /dev/null;"
+
+  /// Stops the server as a crash would.
+  func stop() async throws {
+    try await run(
+      "pg_ctl", ["-D", folder + "/data", "-m", "immediate", "-w", "stop"], asOwner: true)
+  }
+
+  /// Starts it again.
+  func start() async throws {
+    try await shell(
+      "(\(TestServer.closing) exec \"$1/pg_ctl\" -D \"$2/data\" -l \"$2/log\" -w start)",
+      [binaries, folder], asOwner: true)
+  }
+
+  /// Runs until the process that started it is gone.
+  ///
+  /// Not until a pipe is closed: whatever else the tests start would inherit its other end.
   private static let script = """
-    bin=$1; dir=$2; data=$3/data
-    stop() { "$bin/pg_ctl" -D "$data" -m immediate -w stop >> "$dir/log" 2>&1; rm -rf "$dir"; [[ $3 == "$dir" ]] || rm -rf "$3"; }
+    bin=$1; dir=$2; parent=$3; data=$dir/data
     init() { "$bin/initdb" -D "$data" -U headwater -A trust -E UTF8 --no-sync "$@" >> "$dir/log" 2>&1; }
     # A collation that is not that of bytes, where the server has it.
     init --locale=C --locale-provider=icu --icu-locale=en-US || { rm -rf "$data"; init --locale=C; } || exit 1
     printf '%s\\n' "$HEADWATER_SETTINGS" "unix_socket_directories = '$dir'" >> "$data/postgresql.conf"
-    "$bin/pg_ctl" -D "$data" -l "$dir/log" -w start > /dev/null 2>&1 < /dev/null || exit 1
+    start() { \(TestServer.closing) "$bin/pg_ctl" -D "$data" -l "$dir/log" -w start > /dev/null 2>&1 < /dev/null; }
+    (start) || exit 1
     touch "$dir/ready"
-    read -r _
-    stop
+    while [[ ! -e $dir/stop ]] && ps -p "$parent" > /dev/null 2>&1; do sleep 0.3; done
+    "$bin/pg_ctl" -D "$data" -m immediate -w stop >> "$dir/log" 2>&1
+    rm -rf "$dir"
     """
 
   /// The URL of a mirror in a database of this server.
@@ -145,7 +166,15 @@ final class TestServer: Sendable {
   func shell(_ script: String, _ arguments: [String], asOwner: Bool = false) async throws -> String
   {
     let process = Process()
-    let output = Pipe()
+    // A file, not a pipe: what the script leaves running would hold the pipe open.
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "headwater-pg-output-" + UUID().uuidString)
+    try Data().write(to: file)
+    let output = try FileHandle(forWritingTo: file)
+    defer {
+      try? output.close()
+      try? FileManager.default.removeItem(at: file)
+    }
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     let isRoot = getuid() == 0
     let prefix =
@@ -159,13 +188,14 @@ final class TestServer: Sendable {
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output
     process.standardError = output
-    try process.run()
-    let text = await Task.detached {
-      String(
-        decoding: (try? output.fileHandleForReading.readToEnd()) ?? Data(), as: UTF8.self)
-    }.value
-    process.waitUntilExit()
-    try? output.fileHandleForReading.close()
+    try await withCheckedThrowingContinuation { (ended: CheckedContinuation<Void, any Error>) in
+      process.terminationHandler = { _ in ended.resume() }
+      do { try process.run() } catch {
+        process.terminationHandler = nil
+        ended.resume(throwing: error)
+      }
+    }
+    let text = try String(contentsOf: file, encoding: .utf8)
     guard process.terminationStatus == 0 else {
       throw Missing(description: "\(arguments.first ?? script) failed: \(text.suffix(2_000))")
     }
