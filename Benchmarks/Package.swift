@@ -10,6 +10,7 @@ let package = Package(
       dependencies: [
         .product(name: "Headwater", package: "Headwater"),
         .product(name: "HeadwaterSQLite", package: "Headwater"),
+        .product(name: "HeadwaterPostgres", package: "Headwater"),
         .product(name: "SQLiteDriver", package: "Headwater"),
       ])
   ],

@@ -14,7 +14,7 @@ import HeadwaterStream
 ///   made by the first call, made again after it was lost, and closed in `deinit`.
 /// - Several processes may mirror into one schema: each batch moves the checkpoint only from where it continues, so
 ///   of two mirrors only one gets through and the other hears `.diverged`.
-public actor PostgresAdapter: Adapter, RowInventory {
+public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
   /// Where the mirror is.
   public nonisolated let configuration: PostgresConfiguration
   private nonisolated let executor = QueueExecutor(label: "headwater.postgres")
@@ -38,6 +38,9 @@ public actor PostgresAdapter: Adapter, RowInventory {
     self.isCutOff = isCutOff
     self.minimumVersion = minimumVersion ?? Sink.minimumVersion
   }
+
+  /// Whether the mirror keeps a history, which needs every transaction by itself.
+  public nonisolated var keepsVersions: Bool { configuration.keepsHistory }
 
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
     executor.asUnownedSerialExecutor()

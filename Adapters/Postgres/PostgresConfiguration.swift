@@ -11,7 +11,7 @@ public struct PostgresConfiguration: Sendable, Hashable {
   public var reader: String?
   /// Whether every row says which operation changed it last, who signed that and when.
   public var hasProvenance = false
-  /// Whether every version of every row is kept, from when the mirror was given this option.
+  /// Whether every version of every row is kept, from when the mirror was given this option. Includes provenance.
   public var keepsHistory = false
   /// How long to wait for a lock that somebody else holds before a call fails with `.unavailable`, in milliseconds.
   public var lockTimeout = 5_000
@@ -62,6 +62,7 @@ public struct PostgresConfiguration: Sendable, Hashable {
     }
     description =
       visible + authority + (shown.isEmpty ? "" : "?" + shown.joined(separator: "&"))
+    if keepsHistory { hasProvenance = true }
     try check()
   }
 

@@ -61,7 +61,8 @@ public struct PostgresDialect: Dialect {
 
   private static let ownColumns = [
     "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "_operation", "_author", "_changed",
-    "_reason", "_from", "_until", "_from_position", "_until_position",
+    "_reason", "_from", "_until", "_from_position", "_until_position", "_end_operation",
+    "_end_author", "_end_reason",
   ]
 
   public var companionSuffix: String? { keepsHistory ? "_history" : nil }

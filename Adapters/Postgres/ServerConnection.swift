@@ -106,6 +106,13 @@ package final class ServerConnection {
     PQparameterStatus(handle, name).map { String(cString: $0) }
   }
 
+  /// The next notification that has arrived with an answer, for who listens.
+  package func notification() -> (channel: String, payload: String)? {
+    guard let found = PQnotifies(handle) else { return nil }
+    defer { PQfreemem(found) }
+    return (String(cString: found.pointee.relname), String(cString: found.pointee.extra))
+  }
+
   private func point() throws(ServerError) {
     guard let isCutOff, isCutOff() else { return }
     shutdown(PQsocket(handle), Int32(SHUT_RDWR))

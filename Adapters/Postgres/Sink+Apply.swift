@@ -35,7 +35,7 @@ extension Sink {
     -> Bool
   {
     guard let layout, layout.isChecked, let previous, layout.checkpoint == previous,
-      !layout.isFilling, !configuration.keepsHistory,
+      !layout.isFilling,
       batch.steps.count <= Sink.pipelinedChanges, batch.previous?.isPublished == true
     else { return false }
     var changes: [Change] = []
@@ -49,13 +49,16 @@ extension Sink {
       (opening, []),
       ("SELECT pg_advisory_xact_lock($1::int8)", [.int(places.lockKey)]),
     ]
-    for group in try groups(of: changes, plan) {
-      if !group.deletes.isEmpty {
-        statements.append((group.writer.deletion, try group.writer.keyArrays(of: group.deletes)))
-      }
+    let groups = try groups(of: changes, plan)
+    for group in groups where !group.deleted.isEmpty {
+      statements.append(
+        (group.writer.deletion, try group.writer.keyArrays(of: group.deleted.map(\.key))))
     }
-    for group in try groups(of: changes, plan) where !group.upserts.isEmpty {
+    for group in groups where !group.upserts.isEmpty {
       statements.append((group.writer.upsert, try group.writer.arrays(of: group.upserts)))
+    }
+    if configuration.keepsHistory {
+      statements += try history(of: groups, position: batch.checkpoint.position)
     }
     statements.append(
       catalogue.move(from: previous, to: batch.checkpoint, bytes: next, written: batch.written))
@@ -91,7 +94,9 @@ extension Sink {
     func flush() throws {
       guard !changes.isEmpty else { return }
       try checkTargets(plan)
-      try write(changes, plan, isSnapshot: isSnapshot && !(layout?.isKeyed ?? true))
+      try write(
+        changes, plan, isSnapshot: isSnapshot && !(layout?.isKeyed ?? true),
+        position: batch.checkpoint.position)
       changes = []
     }
     for step in batch.steps {

@@ -173,6 +173,9 @@ extension Sink {
     ]
     statements += catalogue.describing(plan, checkpoint: checkpoint)
     try connection.execute(statements.joined(separator: ";\n"))
+    if configuration.keepsHistory {
+      try publishHistory(plan, generation: generation, position: checkpoint.position)
+    }
     try grantAgain(grants, plan)
     try admitReader()
     layout?.publishedGeneration = generation

@@ -8,14 +8,14 @@ extension Sink {
   /// From how many changed rows of a table a staging table costs less than an INSERT of arrays.
   private static let stagedRows = 8_000
   /// The most rows in one INSERT of arrays.
-  private static let arrayRows = 10_000
+  static let arrayRows = 10_000
   /// After how many bytes what is copied is sent.
   private static let copyChunk = 256 << 10
 
   /// The changes of one table.
   struct Group {
     let writer: TableWriter
-    var deletes: [Key] = []
+    var deleted: [Change] = []
     var upserts: [Change] = []
   }
 
@@ -29,7 +29,7 @@ extension Sink {
         groups[collection] = group
       }
       if change.after == nil {
-        groups[collection]?.deletes.append(change.key)
+        groups[collection]?.deleted.append(change)
       } else {
         groups[collection]?.upserts.append(change)
       }
@@ -42,21 +42,31 @@ extension Sink {
   /// Foreign keys and unique values are checked at the commit, so that neither the order of tables nor that of rows
   /// matters.
   ///
-  /// - Parameter isSnapshot: whether all of them are new rows of a table without a key.
-  func write(_ changes: [Change], _ plan: RelationalPlan, isSnapshot: Bool = false) throws {
+  /// - Parameters:
+  ///   - isSnapshot: whether all of them are new rows of a table without a key.
+  ///   - position: of what the changes lead to, for the history; nil where they are no part of it.
+  func write(
+    _ changes: [Change], _ plan: RelationalPlan, isSnapshot: Bool = false, position: Int64? = nil
+  ) throws {
     let groups = try groups(of: changes, plan)
     if isSnapshot {
-      guard groups.allSatisfy(\.deletes.isEmpty) else {
+      guard groups.allSatisfy(\.deleted.isEmpty) else {
         throw AdapterError(.misuse, "A snapshot deletes rows.", recovery: .halt)
       }
       for group in groups { try copy(group.upserts, with: group.writer) }
       return
     }
     if layout?.isFilling == true, layout?.isKeyed == false { try addKeys(plan) }
-    for group in groups where !group.deletes.isEmpty {
-      try connection.run(group.writer.deletion, group.writer.keyArrays(of: group.deletes))
+    for group in groups where !group.deleted.isEmpty {
+      try connection.run(
+        group.writer.deletion, group.writer.keyArrays(of: group.deleted.map(\.key)))
     }
     for group in groups where !group.upserts.isEmpty { try upsert(group) }
+    if let position, configuration.keepsHistory, layout?.isFilling != true {
+      for statement in try history(of: groups, position: position) {
+        try connection.run(statement.sql, statement.parameters)
+      }
+    }
   }
 
   private func upsert(_ group: Group) throws {

@@ -108,6 +108,22 @@ final class TableWriter {
     return buffers.map { Parameter($0) }
   }
 
+  /// Arrays of why the rows changed: the reason; or operation, author and reason.
+  func causes(of changes: [Change], alone: Bool) -> [Parameter] {
+    let buffers = (0..<(alone ? 3 : 1)).map { _ in array(25, changes.count) }
+    let scratch = WireBuffer(capacity: 64)
+    for change in changes {
+      if alone {
+        Provenance(change.cause).append(to: [buffers[0], buffers[1], scratch])
+        scratch.reset()
+      }
+      let reason = change.cause.reason.rawValue
+      buffers[buffers.count - 1].append(Int32(reason.utf8.count))
+      buffers[buffers.count - 1].append(reason)
+    }
+    return buffers.map { Parameter($0) }
+  }
+
   /// The head of an array of one dimension.
   private func array(_ element: UInt32, _ count: Int) -> WireBuffer {
     let buffer = WireBuffer(capacity: 32 + count * 16)

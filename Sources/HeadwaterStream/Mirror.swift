@@ -63,6 +63,10 @@ public actor Mirror {
     self.sink = sink
     self.source = source
     self.adapter = adapter
+    var options = options
+    if let keeping = adapter as? any VersionKeeping, keeping.keepsVersions {
+      options.mergesTransactions = false
+    }
     self.options = options
     self.environment = environment
     self.progress = progress

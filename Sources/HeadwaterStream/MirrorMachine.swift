@@ -176,7 +176,8 @@ struct MirrorMachine: Sendable {
         [.migrate(from: schema, to: newSchema)] + changes.map(ChangeBatch.Step.change),
         to: checkpoint, newSchema, phase: checkpoint.phase, at: first.head)
     }
-    let group = pending.prefix { $0.schemaChange == nil }
+    let merged = options.mergesTransactions || !checkpoint.isPublished
+    let group = pending.prefix(merged ? pending.count : 1).prefix { $0.schemaChange == nil }
     taken = group.count
     let changes = Coalescing.coalesce(group, keepingAll: !checkpoint.isPublished)
     return apply(

@@ -12,6 +12,10 @@ public struct MirrorOptions: Sendable {
   public var initialPage = 500
   /// A batch of about more bytes than this makes the next ones smaller.
   public var batchBytes = 16 << 20
+  /// Whether consecutive transactions may share a batch, in which each row appears once, as the last of them leaves it.
+  ///
+  /// Off for an adapter that keeps versions.
+  public var mergesTransactions = true
   /// A transaction of more changes is delivered as a new generation.
   public var maximumTransaction = 100_000
   /// The shortest time between two reports to the source, except where the state changes for worse or better.

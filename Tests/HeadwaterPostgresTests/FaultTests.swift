@@ -147,7 +147,7 @@ import Testing
     let place = try await Place()
     let look = place.look
     var configuration = try place.server.configuration(schema: place.schema)
-    configuration.lockTimeout = 200
+    configuration.lockTimeout = 1_000
     var feeder = Feeder(configuration)
     try await feeder.publish(1, [put(1, supplier(1))])
     _ = try look.execute(

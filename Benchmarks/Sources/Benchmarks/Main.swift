@@ -4,7 +4,7 @@ import SQLiteDriver
 
 /// `Benchmarks [--rows N] [--singles N] [--open N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
-  static let names = ["import", "single", "mirror", "latency", "open"]
+  static let names = ["import", "single", "mirror", "latency", "open", "postgres"]
 
   static func main() async throws {
     var rows = 200_000
@@ -32,6 +32,7 @@ import SQLiteDriver
       case "single": try await Ingest.singles(singles)
       case "mirror": try await Mirroring.throughput(rows)
       case "latency": try await Mirroring.latency()
+      case "postgres": try await PostgresMirroring.all(rows)
       default: try await Ingest.opening(operations)
       }
     }
