@@ -7,7 +7,7 @@ public struct MirrorOptions: Sendable {
   /// How many changes a batch may have while the mirror keeps up; grows to `maximumBatch` when it is behind.
   public var initialBatch = 500
   /// The most rows in a batch of a snapshot.
-  public var maximumPage = 5_000
+  public var maximumPage = 10_000
   /// How many rows the first batch of a snapshot has.
   public var initialPage = 500
   /// A batch of about more bytes than this makes the next ones smaller.

@@ -32,7 +32,7 @@ enum PostgresMirroring {
 
     let snapshots = try mirror("snapshot")
     let snapshot = try await Cost.of { _ = try await snapshots.synchronise() }
-    try cluster.sql("sink", "\\copy tail.item TO '\(cluster.folder)/rows.csv' CSV")
+    try cluster.sql("sink", "\\copy tail_tables.item TO '\(cluster.folder)/rows.csv' CSV")
     try cluster.sql(
       "sink", "CREATE SCHEMA raw; CREATE TABLE raw.item (LIKE snapshot_tables.item INCLUDING ALL)")
     let raw = try await copy(cluster.folder, socket)
@@ -71,13 +71,14 @@ enum PostgresMirroring {
   private static func replicate(_ count: Int, _ cluster: borrowing Cluster) async throws -> Double {
     let socket = cluster.socket("sink")
     try cluster.shell(
-      "pg_dump -h '\(socket)' -U bench -d postgres --schema-only -t raw.item | sed 's/^SET .*search_path.*//' > '\(cluster.folder)/item.sql'"
+      "pg_dump -h '\(socket)' -U bench -d postgres --schema-only -t raw.item > '\(cluster.folder)/item.sql'"
     )
     try cluster.sql(
       "publisher",
       """
       CREATE SCHEMA raw;
       \\i \(cluster.folder)/item.sql
+      SET search_path = public;
       CREATE TABLE source (LIKE raw.item);
       ALTER TABLE source ADD COLUMN n bigserial;
       \\copy source (sku, name, price, stock, weight, active, added, note) FROM '\(cluster.folder)/rows.csv' CSV
