@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo build test install bench format lint clean
+.PHONY: help bootstrap demo build test install bench judges format lint clean
 
 help: ## This list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
@@ -34,6 +34,10 @@ install: ## A release binary in PREFIX/bin (default /usr/local); DESTDIR is hono
 bench: ## The benchmarks.
 	@scripts/bootstrap.sh
 	@scripts/bench.sh
+
+judges: ## Let other programs judge a mirror in PostgreSQL (DuckDB, pgTAP, SQLAlchemy, Django).
+	@scripts/bootstrap.sh
+	@scripts/judges.sh
 
 format: ## Rewrite the sources in the one format.
 	@scripts/format.sh write

@@ -19,6 +19,7 @@ let package = Package(
     .library(name: "HeadwaterSQLite", targets: ["HeadwaterSQLite"]),
     .library(name: "HeadwaterDocuments", targets: ["HeadwaterDocuments"]),
     .library(name: "HeadwaterMongoDB", targets: ["HeadwaterMongoDB"]),
+    .library(name: "HeadwaterPostgres", targets: ["HeadwaterPostgres"]),
     .library(name: "SQLiteDriver", targets: ["SQLiteDriver"]),
     .library(name: "AdapterContract", targets: ["AdapterContract"]),
     .executable(name: "headwater", targets: ["HeadwaterCommand"]),
@@ -33,6 +34,9 @@ let package = Package(
     .systemLibrary(
       name: "CSodium", pkgConfig: "libsodium",
       providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
+    .systemLibrary(
+      name: "CLibpq", pkgConfig: "libpq",
+      providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
 
     .target(name: "HeadwaterModel", swiftSettings: strict),
     .target(name: "HeadwaterLog", dependencies: ["HeadwaterModel"], swiftSettings: strict),
@@ -55,7 +59,7 @@ let package = Package(
       name: "HeadwaterCommand",
       dependencies: [
         "Headwater", "HeadwaterMemory", "HeadwaterSQLite", "HeadwaterDocuments",
-        "HeadwaterMongoDB", "SQLiteDriver", argumentParser,
+        "HeadwaterMongoDB", "HeadwaterPostgres", "SQLiteDriver", argumentParser,
       ],
       swiftSettings: strict),
 
@@ -77,6 +81,9 @@ let package = Package(
       name: "HeadwaterMongoDB",
       dependencies: ["HeadwaterDocuments", "HeadwaterStream", "HeadwaterModel", "CSodium"],
       path: "Adapters/MongoDB", swiftSettings: strict),
+      name: "HeadwaterPostgres",
+      dependencies: ["HeadwaterRelational", "HeadwaterStream", "HeadwaterModel", "CLibpq"],
+      path: "Adapters/Postgres", swiftSettings: strict),
     .target(
       name: "AdapterContract", dependencies: ["HeadwaterStream", "HeadwaterModel"],
       path: "Adapters/AdapterContract", swiftSettings: strict),
@@ -110,6 +117,13 @@ let package = Package(
       dependencies: [
         "HeadwaterSQLite", "HeadwaterRelational", "HeadwaterStream", "HeadwaterModel",
         "SQLiteDriver", "AdapterContract",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterPostgresTests",
+      dependencies: [
+        "HeadwaterPostgres", "HeadwaterRelational", "HeadwaterStream", "HeadwaterModel",
+        "AdapterContract", "Headwater", "HeadwaterCommand",
       ],
       swiftSettings: strict),
     .testTarget(

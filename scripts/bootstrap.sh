@@ -21,6 +21,18 @@ has_iso_codes() {
   return 1
 }
 
+has_brewed() { [[ -d /opt/homebrew/opt/$1 || -d /usr/local/opt/$1 ]]; }
+
+# A server's programs, where the tests look for them.
+has_postgres_server() {
+  local program
+  for program in "${HEADWATER_POSTGRES_BIN:-/nowhere}"/initdb /usr/lib/postgresql/*/bin/initdb \
+    /opt/homebrew/opt/postgresql@*/bin/initdb /usr/local/opt/postgresql@*/bin/initdb; do
+    if [[ -x $program ]]; then return 0; fi
+  done
+  return 1
+}
+
 # What is missing, by the names that the package manager of this system ($1: apt or brew) uses.
 missing_packages() {
   local manager=$1
@@ -34,6 +46,10 @@ missing_packages() {
   has python3 || need python3 python
   has_iso_codes || need iso-codes iso-codes
   has_library libsodium || need libsodium-dev libsodium
+  # On macOS pkg-config does not find Homebrew's libpq, which is kept apart.
+  has_library libpq || has_brewed libpq || need libpq-dev libpq
+  # The tests of the PostgreSQL mirror start a server of their own.
+  has_postgres_server || need postgresql postgresql@17
   # macOS brings SQLite with its SDK.
   [[ $manager == brew ]] || has_library sqlite3 || need libsqlite3-dev sqlite
 }

@@ -10,8 +10,14 @@ public protocol Dialect: Sendable {
   var maximumNameBytes: Int? { get }
   /// What two identifiers have in common when the engine takes them for one.
   func fold(_ identifier: String) -> String
+  /// The spelling that is tried for a name before any other.
+  func preferred(_ identifier: String) -> String
   /// Whether the engine keeps the name of a table or an index for itself. (`headwater_` is avoided anyway.)
   func isReserved(_ identifier: String) -> Bool
+  /// Whether the engine, or the mirror in it, keeps the name of a column for itself.
+  func isReservedColumn(_ identifier: String) -> Bool
+  /// What is appended to a table's name to name a table that the mirror keeps beside it; nil where it keeps none.
+  var companionSuffix: String? { get }
   /// What follows the closing parenthesis of `CREATE TABLE`; empty or with a leading space.
   var tableSuffix: String { get }
   /// The type of a column.
@@ -29,6 +35,15 @@ public protocol Dialect: Sendable {
     -> Bool
   /// The number of Unicode scalars or of bytes of a column; nil where the engine cannot say.
   func length(_ type: ColumnType, of expression: String) -> String?
+}
+
+extension Dialect {
+  /// The name as it is.
+  public func preferred(_ identifier: String) -> String { identifier }
+  /// None.
+  public func isReservedColumn(_ identifier: String) -> Bool { false }
+  /// None.
+  public var companionSuffix: String? { nil }
 }
 
 /// What stands on one side of an operator in a check.

@@ -45,9 +45,9 @@ struct NameAllocator {
   /// A name for each of `wanted`. Names that need nothing are served first, in order.
   mutating func allocate(_ wanted: [String]) -> [String] {
     var names = [String?](repeating: nil, count: wanted.count)
-    for (index, name) in wanted.enumerated()
-    where isLegal(name) && taken.insert(dialect.fold(name)).inserted {
-      names[index] = name
+    for (index, wish) in wanted.enumerated() {
+      let name = dialect.preferred(wish)
+      if isLegal(name), taken.insert(dialect.fold(name)).inserted { names[index] = name }
     }
     for (index, name) in wanted.enumerated() where names[index] == nil {
       names[index] = substitute(for: name)
@@ -61,7 +61,8 @@ struct NameAllocator {
   }
 
   private func isReserved(_ name: String) -> Bool {
-    isTableNamespace && (dialect.isReserved(name) || hasOwnPrefix(name))
+    guard isTableNamespace else { return dialect.isReservedColumn(name) }
+    return dialect.isReserved(name) || hasOwnPrefix(name)
   }
 
   private func hasOwnPrefix(_ name: String) -> Bool {
@@ -70,7 +71,8 @@ struct NameAllocator {
   }
 
   private mutating func substitute(for name: String) -> String {
-    let stem = isReserved(name) ? "_" + name : name
+    let preferred = dialect.preferred(name)
+    let stem = isReserved(preferred) ? "_" + preferred : preferred
     var attempt = 0
     while true {
       let candidate = suffixed(stem, hash: NameAllocator.hash(name, attempt: attempt))

@@ -24,9 +24,13 @@ struct PlanBuilder {
         ]).joined(separator: "_")
       }
     }
+    let companions = dialect.companionSuffix.map { suffix in
+      allocator.allocate(names.map { $0 + suffix })
+    }
     var given = allocator.allocate(wanted.flatMap { $0 })[...]
-    return drafts.map { draft in
-      draft.table(indexNames: draft.indices.map { _ in given.removeFirst() })
+    return drafts.enumerated().map { index, draft in
+      draft.table(
+        companion: companions?[index], indexNames: draft.indices.map { _ in given.removeFirst() })
     }
   }
 
@@ -274,9 +278,10 @@ struct PlanBuilder {
       indices.append((columns, isUnique))
     }
 
-    func table(indexNames: [String]) -> RelationalTable {
+    func table(companion: String?, indexNames: [String]) -> RelationalTable {
       RelationalTable(
-        collection: collection, name: name, documentation: documentation, columns: columns,
+        collection: collection, name: name, companion: companion, documentation: documentation,
+        columns: columns,
         primaryKey: primaryKey, foreignKeys: foreignKeys,
         indices: zip(indices, indexNames).map {
           RelationalTable.Index(name: $1, columns: $0.columns, isUnique: $0.isUnique)

@@ -6,6 +6,8 @@ public struct RelationalTable: Sendable {
   public let collection: Int
   /// The name in the sink, not quoted.
   public let name: String
+  /// The name of the table that the mirror keeps beside it, where the dialect has such tables.
+  public let companion: String?
   public let documentation: String?
   public let columns: [Column]
   /// Indices into `columns`, in the order of the key.

@@ -103,6 +103,12 @@ public struct AdapterError: Error, Sendable, CustomStringConvertible {
   public var description: String { "\(message) (\(code))" }
 }
 
+/// An adapter that may keep every version of a row, and then needs each transaction in a batch of its own.
+public protocol VersionKeeping: Adapter {
+  /// Whether it does; the same for as long as the adapter lives.
+  var keepsVersions: Bool { get }
+}
+
 /// An adapter that can list what its published generation holds.
 public protocol RowInventory: Adapter {
   /// At most `limit` rows of the collection in key order, beginning after `key`; fewer only at the end.

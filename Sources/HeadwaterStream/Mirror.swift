@@ -26,6 +26,8 @@ public actor Mirror {
 
   private var machine: MirrorMachine
   private var isRunning = false
+  /// The next page of a snapshot, read while the one before it was applied.
+  private var ahead: ReadAhead?
   private var waiters: [Int: Waiter] = [:]
   private var nextWaiter = 0
   private var idling: Task<SourceError?, Never>?
@@ -37,6 +39,12 @@ public actor Mirror {
   private var applied = 0
   private var rate = 0.0
   private var head: Int64?
+
+  private struct ReadAhead {
+    let after: RowPosition?
+    let limit: Int
+    let page: MirrorMachine.Event
+  }
 
   private struct Waiter {
     let target: Target
@@ -63,6 +71,10 @@ public actor Mirror {
     self.sink = sink
     self.source = source
     self.adapter = adapter
+    var options = options
+    if let keeping = adapter as? any VersionKeeping, keeping.keepsVersions {
+      options.mergesTransactions = false
+    }
     self.options = options
     self.environment = environment
     self.progress = progress
@@ -170,6 +182,7 @@ public actor Mirror {
     try begin()
     defer { end() }
     machine.restart()
+    ahead = nil
     do {
       while true {
         try Task.checkCancellation()
@@ -215,8 +228,12 @@ public actor Mirror {
     case .readSchema(let hash):
       await askSource { source throws(SourceError) in .schema(try await source.schema(hash)) }
     case .readRows(let position, let limit):
-      await askSource { source throws(SourceError) in
-        .rows(try await source.rows(after: position, limit: limit))
+      let early = ahead
+      ahead = nil
+      if let early, early.after == position, early.limit == limit {
+        machine.receive(early.page)
+      } else {
+        machine.receive(await Mirror.page(of: source, after: position, limit: limit))
       }
     case .readTransactions(let position, let limit):
       let most = options.maximumTransaction
@@ -255,11 +272,29 @@ public actor Mirror {
     }
   }
 
-  private func apply(_ batch: ChangeBatch) async {
-    do throws(AdapterError) {
-      try await adapter.apply(batch)
+  private static func page(
+    of source: any ChangeSource, after position: RowPosition?, limit: Int
+  ) async -> MirrorMachine.Event {
+    do throws(SourceError) {
+      return .rows(try await source.rows(after: position, limit: limit))
     } catch {
-      return machine.receive(.adapterFailed(error))
+      return .sourceFailed(error)
+    }
+  }
+
+  private func apply(_ batch: ChangeBatch) async {
+    let failure: AdapterError?
+    if let (position, limit) = machine.nextRows {
+      // Source and sink work at the same time.
+      async let page = Mirror.page(of: source, after: position, limit: limit)
+      failure = await Mirror.failure(of: batch, on: adapter)
+      ahead = ReadAhead(after: position, limit: limit, page: await page)
+    } else {
+      failure = await Mirror.failure(of: batch, on: adapter)
+    }
+    if let failure {
+      ahead = nil
+      return machine.receive(.adapterFailed(failure))
     }
     applied += batch.steps.count
     machine.receive(.applied)
@@ -267,6 +302,17 @@ public actor Mirror {
     // A new generation moves what the source has to keep, so it hears of that at once.
     let isTurn = batch.previous?.isPublished != batch.checkpoint.isPublished
     await report(.running, force: isTurn)
+  }
+
+  private static func failure(of batch: ChangeBatch, on adapter: any Adapter) async
+    -> AdapterError?
+  {
+    do throws(AdapterError) {
+      try await adapter.apply(batch)
+      return nil
+    } catch {
+      return error
+    }
   }
 
   private func idle(after position: Int64) async throws {

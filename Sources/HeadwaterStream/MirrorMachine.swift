@@ -113,6 +113,14 @@ struct MirrorMachine: Sendable {
     note = "asked for by the operator"
   }
 
+  /// The page of rows that will be asked for when the batch being applied is done; nil where that is not known.
+  var nextRows: (after: RowPosition?, limit: Int)? {
+    guard case .applying(let batch) = state, !mustRebuild,
+      case .snapshot(_, .rows(let last?)) = batch.checkpoint.phase
+    else { return nil }
+    return (last, pageLimit)
+  }
+
   // MARK: - What to do
 
   /// The next action; the same again until its outcome is received.
@@ -176,7 +184,8 @@ struct MirrorMachine: Sendable {
         [.migrate(from: schema, to: newSchema)] + changes.map(ChangeBatch.Step.change),
         to: checkpoint, newSchema, phase: checkpoint.phase, at: first.head)
     }
-    let group = pending.prefix { $0.schemaChange == nil }
+    let merged = options.mergesTransactions || !checkpoint.isPublished
+    let group = pending.prefix(merged ? pending.count : 1).prefix { $0.schemaChange == nil }
     taken = group.count
     let changes = Coalescing.coalesce(group, keepingAll: !checkpoint.isPublished)
     return apply(

@@ -7,11 +7,15 @@ public struct MirrorOptions: Sendable {
   /// How many changes a batch may have while the mirror keeps up; grows to `maximumBatch` when it is behind.
   public var initialBatch = 500
   /// The most rows in a batch of a snapshot.
-  public var maximumPage = 5_000
+  public var maximumPage = 10_000
   /// How many rows the first batch of a snapshot has.
   public var initialPage = 500
   /// A batch of about more bytes than this makes the next ones smaller.
   public var batchBytes = 16 << 20
+  /// Whether consecutive transactions may share a batch, in which each row appears once, as the last of them leaves it.
+  ///
+  /// Off for an adapter that keeps versions.
+  public var mergesTransactions = true
   /// A transaction of more changes is delivered as a new generation.
   public var maximumTransaction = 100_000
   /// The shortest time between two reports to the source, except where the state changes for worse or better.

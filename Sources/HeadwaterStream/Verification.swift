@@ -40,10 +40,14 @@ public struct Verification: Sendable, Hashable {
   /// The first differences in the order (collection, key), at most `differenceLimit`.
   public internal(set) var differences: [Difference] = []
 
+  /// Why the comparison came to an end before its time: the sink's tables are not what the mirror made. Nil where
+  /// all rows were compared.
+  public internal(set) var damage: String?
+
   /// All differences, also those that are not kept one by one.
   public var differenceCount: Int { missing + extra + different }
   /// Whether there is no difference.
-  public var isEqual: Bool { differenceCount == 0 }
+  public var isEqual: Bool { differenceCount == 0 && damage == nil }
 
   mutating func note(_ kind: Difference.Kind, _ collection: Int, _ key: Key) {
     switch kind {

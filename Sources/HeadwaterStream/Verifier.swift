@@ -87,6 +87,14 @@ struct Verifier: Sendable {
         result.verification.position = checkpoint.position
         result.changes = nil
         result.checkpoint = nil
+      } catch let error as MirrorError {
+        guard let cause = error.cause as? AdapterError, cause.recovery == .rebuild else {
+          throw error
+        }
+        // What a new generation mends is a difference, though not one of rows.
+        result.verification.damage = cause.message
+        result.changes = nil
+        return result
       }
     }
     return result

@@ -48,7 +48,7 @@ import Testing
   @Test func adaptersCannotReachTheLogOrTheStore() {
     for module in [
       "HeadwaterMemory", "HeadwaterSQLite", "HeadwaterRelational", "HeadwaterDocuments",
-      "HeadwaterMongoDB", "AdapterContract",
+      "HeadwaterMongoDB", "HeadwaterPostgres", "AdapterContract",
     ] {
       var reached: Set<String> = [module]
       var pending = [module]

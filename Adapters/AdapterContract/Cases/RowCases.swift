@@ -102,7 +102,7 @@ extension AdapterContract {
       var generator = SeededGenerator(seed: 7)
       source.commit([Club.person("p")])
       let numbers = Array(-50..<50).shuffled(using: &generator) + [Int.max, Int.min]
-      for number in numbers { source.commit([Club.badge(number, "code \(number)", "p")]) }
+      for number in numbers { source.commit([Club.badge(number, "\(number)", "p")]) }
       for name in ["Z", "a", "B", "é", "e\u{301}", "z", "", " ", "🜚", "\u{FFFD}", "aa", "a b"] {
         source.commit([Club.person(name)])
       }

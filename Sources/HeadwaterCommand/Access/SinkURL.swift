@@ -2,6 +2,7 @@ import Headwater
 import HeadwaterDocuments
 import HeadwaterMemory
 import HeadwaterMongoDB
+import HeadwaterPostgres
 import HeadwaterSQLite
 
 /// Where a mirror goes, as the command line names it.
@@ -9,6 +10,7 @@ enum SinkURL: Sendable, Hashable {
   case memory
   /// The path as given.
   case sqlite(String)
+  case postgres(PostgresConfiguration)
   /// A folder of JSON files; the path as given.
   case folder(String)
   /// A file of documents; the path as given.
@@ -18,12 +20,12 @@ enum SinkURL: Sendable, Hashable {
 
   /// What may be given, for messages.
   static let forms =
-    "sqlite:PATH, documents:FOLDER, documents:FILE.docs, mongodb://HOST/DATABASE or memory:"
+    "sqlite:PATH, postgres://USER@HOST/DATABASE?schema=NAME, documents:FOLDER, documents:FILE.docs, mongodb://HOST/DATABASE or memory:"
 
   init(_ text: String) throws {
     guard let colon = text.firstIndex(of: ":") else {
       throw Failure(
-        "invalid", "'\(text)' is no URL of a sink: say \(SinkURL.forms)")
+        "invalid", "that is no URL of a sink: say \(SinkURL.forms)")
     }
     let rest = String(text[text.index(after: colon)...])
     switch text[..<colon] {
@@ -41,20 +43,20 @@ enum SinkURL: Sendable, Hashable {
       self = .server(
         try MongoURL(text, password: Host.variable("HEADWATER_MONGODB_PASSWORD")))
     case "postgres", "postgresql":
-      throw Failure.notYet("mirrors in PostgreSQL; this version has \(SinkURL.forms)")
+      self = .postgres(try PostgresConfiguration(url: text))
     case "documents":
       guard !rest.isEmpty else {
         throw Failure("invalid", "'\(text)': a path follows “documents:”")
       }
       self = rest.hasSuffix(".docs") ? .documents(rest) : .folder(rest)
     default:
+      // Not the whole text: it may hold a password.
       throw Failure(
-        "invalid", "'\(text[..<colon])' is no kind of sink that is known here: say \(SinkURL.forms)"
-      )
+        "invalid", "'\(text[...colon])' is no sink that is known here: say \(SinkURL.forms)")
     }
   }
 
-  /// The URL in full, as reports show it: the same from whatever folder it was given.
+  /// The URL in full but for a password, as reports show it: the same from whatever folder it was given.
   var text: String {
     switch self {
     case .memory: "memory:"
@@ -62,6 +64,7 @@ enum SinkURL: Sendable, Hashable {
     case .folder(let path), .documents(let path):
       "documents:\(InputFile.absolutePath(path))"
     case .server(let url): url.text
+    case .postgres(let configuration): configuration.description
     }
   }
 
@@ -72,6 +75,7 @@ enum SinkURL: Sendable, Hashable {
     case .folder(let path): DirectoryAdapter(path: path)
     case .documents(let path): DocumentFileAdapter(path: path)
     case .server(let url): MongoDBAdapter(url: url)
+    case .postgres(let configuration): PostgresAdapter(configuration)
     }
   }
 

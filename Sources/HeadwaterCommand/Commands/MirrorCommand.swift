@@ -11,6 +11,8 @@ struct MirrorCommand: AsyncParsableCommand {
       interrupted, which is exit code 0. Progress is kept in the sink: a mirror that was killed goes on \
       where the sink stands. Mirrors are independent: one that halts stops no other, and the exit code is 2.
 
+      A password of PostgreSQL comes from PGPASSWORD, ~/.pgpass or a service file, and is never shown.
+
       A configuration is NDJSON, a sink a line: {"to":"sqlite:shop.sqlite","name":"shop"}
 
       Example: headwater mirror shop.store --to sqlite:shop.sqlite --follow
@@ -19,7 +21,7 @@ struct MirrorCommand: AsyncParsableCommand {
   @Argument(help: "The file of the store.") var store: String
   @Option(
     help: ArgumentHelp(
-      "The sink: sqlite:PATH, documents:FOLDER, documents:FILE.docs, mongodb://HOST/DATABASE, or memory: to try. May be given several times.",
+      "The sink: sqlite:PATH, postgres://USER@HOST/DATABASE?schema=NAME, documents:FOLDER, documents:FILE.docs, mongodb://HOST/DATABASE, or memory: to try. May be given several times.",
       valueName: "url"))
   var to: [String] = []
   @Option(

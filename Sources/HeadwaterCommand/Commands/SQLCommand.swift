@@ -14,7 +14,8 @@ struct SQLCommand: AsyncParsableCommand {
 
   @Argument(help: "The file of the store.") var store: String
   @Argument(help: "One SELECT.") var query: String
-  @Option(help: ArgumentHelp("Another mirror: sqlite:PATH.", valueName: "url")) var to: String?
+  @Option(help: ArgumentHelp("Another mirror: sqlite:PATH or postgres://….", valueName: "url"))
+  var to: String?
   @Flag(help: "Print CSV with a header.") var csv = false
   @OptionGroup var output: OutputOptions
 
@@ -23,18 +24,18 @@ struct SQLCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let query = try SQLQuery(query)
-    let path: String
-    if let to {
-      guard case .sqlite(let given) = try SinkURL(to) else {
-        throw Failure("invalid", "\(to) cannot be asked in SQL: say sqlite:PATH")
-      }
-      path = given
-    } else {
-      path = try await SQLCommand.ownMirror(of: store)
-    }
     let form: SQLQuery.Form = csv ? .csv : output.json ? .json : .table
-    try query.print(from: path, as: form)
+    switch try to.map({ try SinkURL($0) }) {
+    case .postgres(let configuration)?:
+      try PostgresRows(form: form).print(query, from: configuration)
+    case .memory?:
+      throw Failure(
+        "invalid", "a mirror in memory cannot be asked in SQL: say sqlite:PATH or postgres://…")
+    case .sqlite(let path)?: try SQLQuery(query).print(from: path, as: form)
+    case nil:
+      let parsed = try SQLQuery(query)
+      try parsed.print(from: try await SQLCommand.ownMirror(of: store), as: form)
+    }
   }
 
   /// The path of the store's own mirror, brought up to date.
@@ -122,7 +123,7 @@ struct SQLQuery {
     }
   }
 
-  private static func quoted(_ cell: String) -> String {
+  static func quoted(_ cell: String) -> String {
     let isPlain = cell.utf8.allSatisfy { $0 != 0x22 && $0 != 0x2C && $0 != 0x0A && $0 != 0x0D }
     if isPlain { return cell }
     return "\""

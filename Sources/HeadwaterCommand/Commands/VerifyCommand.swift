@@ -47,7 +47,7 @@ struct VerifyCommand: AsyncParsableCommand {
       // Looking at a mirror that is not there must not make one.
       _ = try InputFile(path)
     case .folder(let path): _ = try InputFile(path + "/headwater.json")
-    case .server: break
+    case .server, .postgres: break
     }
     let mirror = try await url.mirror(of: store, name: name)
     let found = repair ? try await mirror.repair() : try await mirror.verify()
@@ -90,6 +90,7 @@ struct VerifyCommand: AsyncParsableCommand {
     line.int("missing", Int64(found.missing))
     line.int("extra", Int64(found.extra))
     line.int("different", Int64(found.different))
+    if let damage = found.damage { line.string("damage", damage) }
     if repaired { line.bool("repaired", !found.isEqual) }
     line.array("differences", found.differences) { difference, bytes in
       let collection = found.schema.collections[difference.collection]
@@ -112,6 +113,7 @@ struct VerifyCommand: AsyncParsableCommand {
       "\(repair ? "differed, and is mended" : "differs"): \(Figures.count(found.missing)) missing, "
         + "\(Figures.count(found.extra)) extra, \(Figures.count(found.different)) different, of "
         + "\(Figures.count(found.rows)) rows at position \(found.position)")
+    if let damage = found.damage { try out.print("  \(damage)") }
     for difference in found.differences.prefix(20) {
       let collection = found.schema.collections[difference.collection]
       var key: [UInt8] = []

@@ -1,0 +1,147 @@
+import HeadwaterModel
+import HeadwaterRelational
+import HeadwaterStream
+
+extension Sink {
+  /// From how many new rows of a table COPY costs less than an INSERT of arrays.
+  private static let copiedRows = 400
+  /// From how many changed rows of a table a staging table costs less than an INSERT of arrays.
+  private static let stagedRows = 8_000
+  /// The most rows in one INSERT of arrays.
+  static let arrayRows = 10_000
+  /// After how many bytes what is copied is sent.
+  private static let copyChunk = 256 << 10
+
+  /// The changes of one table.
+  struct Group {
+    let writer: TableWriter
+    var deleted: [Change] = []
+    var upserts: [Change] = []
+  }
+
+  /// The changes by table, in the order of the schema.
+  func groups(of changes: [Change], _ plan: RelationalPlan) throws -> [Group] {
+    var groups = [Group?](repeating: nil, count: plan.tables.count)
+    for change in changes {
+      let collection = change.collection
+      if !groups.indices.contains(collection) || groups[collection] == nil {
+        let group = Group(writer: try writer(collection, plan))
+        groups[collection] = group
+      }
+      if change.after == nil {
+        groups[collection]?.deleted.append(change)
+      } else {
+        groups[collection]?.upserts.append(change)
+      }
+    }
+    return groups.compactMap { $0 }
+  }
+
+  /// Writes the changes: deletes first, then the rows of each table together.
+  ///
+  /// Foreign keys and unique values are checked at the commit, so that neither the order of tables nor that of rows
+  /// matters.
+  ///
+  /// - Parameters:
+  ///   - isSnapshot: whether all of them are new rows of a table without a key.
+  ///   - position: of what the changes lead to, for the history; nil where they are no part of it.
+  func write(
+    _ changes: [Change], _ plan: RelationalPlan, isSnapshot: Bool = false, position: Int64? = nil
+  ) throws {
+    let groups = try groups(of: changes, plan)
+    if isSnapshot {
+      guard groups.allSatisfy(\.deleted.isEmpty) else {
+        throw AdapterError(.misuse, "A snapshot deletes rows.", recovery: .halt)
+      }
+      for group in groups { try copy(group.upserts, with: group.writer) }
+      return
+    }
+    if layout?.isFilling == true, layout?.isKeyed == false { try addKeys(plan) }
+    for group in groups where !group.deleted.isEmpty {
+      try connection.run(
+        group.writer.deletion, group.writer.keyArrays(of: group.deleted.map(\.key)))
+    }
+    for group in groups where !group.upserts.isEmpty { try upsert(group) }
+    if let position, configuration.keepsHistory, layout?.isFilling != true {
+      for statement in try history(of: groups, position: position) {
+        try connection.run(statement.sql, statement.parameters)
+      }
+    }
+  }
+
+  private func upsert(_ group: Group) throws {
+    var rest = group.upserts
+    if layout?.isFilling != true {
+      let created = rest.filter { $0.before == nil }
+      // What the source calls new is new here, unless somebody wrote past the mirror: then it is an upsert.
+      if created.count >= Sink.copiedRows, try copyNew(created, with: group.writer) {
+        rest = rest.filter { $0.before != nil }
+      }
+    }
+    if rest.count >= Sink.stagedRows { return try stage(rest, with: group.writer) }
+    for start in stride(from: 0, to: rest.count, by: Sink.arrayRows) {
+      let part = Array(rest[start..<min(start + Sink.arrayRows, rest.count)])
+      try connection.run(group.writer.upsert, group.writer.arrays(of: part))
+    }
+  }
+
+  /// Copies rows into a table that holds none of them; false where it does.
+  private func copyNew(_ changes: [Change], with writer: TableWriter) throws -> Bool {
+    try connection.execute("SAVEPOINT headwater_copy")
+    do {
+      try copy(changes, with: writer)
+    } catch let error as ServerError where error.sqlState == "23505" {
+      try connection.execute("ROLLBACK TO headwater_copy")
+      return false
+    }
+    try connection.execute("RELEASE headwater_copy")
+    return true
+  }
+
+  /// Puts rows in the place of those of their keys by way of a table of their own.
+  private func stage(_ changes: [Change], with writer: TableWriter) throws {
+    let stage = "pg_temp.\"headwater_stage_\(writer.table.collection)\""
+    try connection.execute(
+      "CREATE TEMPORARY TABLE \(stage.dropFirst(8)) ON COMMIT DROP AS SELECT \(writer.names) FROM "
+        + "\(writer.target) WITH NO DATA")
+    try copy(changes, with: writer, into: stage)
+    try connection.execute("ANALYZE \(stage)")
+    let matches = writer.table.primaryKey.map {
+      "t.\(writer.columns[$0].name) = s.\(writer.columns[$0].name)"
+    }
+    try connection.execute(
+      "DELETE FROM \(writer.target) AS t USING \(stage) AS s WHERE \(matches.joined(separator: " AND ")); "
+        + "INSERT INTO \(writer.target) (\(writer.names)) SELECT \(writer.names) FROM \(stage)")
+  }
+
+  private static let copyHead: [UInt8] =
+    Array("PGCOPY\n".utf8) + [0xFF, 0x0D, 0x0A, 0] + [UInt8](repeating: 0, count: 8)
+
+  private func copy(_ changes: [Change], with writer: TableWriter, into stage: String? = nil) throws
+  {
+    let sql =
+      stage.map { "COPY \($0) (\(writer.names)) FROM STDIN (FORMAT binary)" } ?? writer.copy
+    try connection.copy(sql) { send in
+      let buffer = WireBuffer(capacity: Sink.copyChunk + (16 << 10))
+      Sink.copyHead.withUnsafeBytes { buffer.append($0) }
+      for change in changes {
+        try writer.append(change, to: buffer)
+        if buffer.count >= Sink.copyChunk { try send(buffer) }
+      }
+      buffer.append(Int16(-1))
+      try send(buffer)
+    }
+  }
+
+  /// Gives the tables of the generation being filled their primary keys.
+  func addKeys(_ plan: RelationalPlan) throws {
+    var statements = plan.tables.map { table in
+      "ALTER TABLE \(Places.qualified(places.filling, table.name)) ADD PRIMARY KEY "
+        + "(\(table.columnList(table.primaryKey, dialect)))"
+    }
+    statements.append(
+      "UPDATE \(places.own("headwater_manifest")) SET state = 'keyed' WHERE state = 'filling'")
+    try connection.execute(statements.joined(separator: ";\n"))
+    layout?.isKeyed = true
+  }
+}

@@ -1,0 +1,222 @@
+import HeadwaterModel
+import HeadwaterRelational
+import HeadwaterStream
+
+/// The blocking side of the adapter: one connection, and what is known of the schemas behind it.
+///
+/// Confined to the adapter's executor. After an error the transaction has been rolled back and everything that was
+/// remembered is forgotten.
+final class Sink {
+  let connection: ServerConnection
+  let configuration: PostgresConfiguration
+  let places: Places
+  let catalogue: Catalogue
+  let dialect: PostgresDialect
+  private var plan: RelationalPlan?
+  /// What the manifest says; nil until it was read in the transaction that needs it.
+  var layout: Layout?
+  private var writers: [Int: TableWriter] = [:]
+  /// The statements that every transaction begins with.
+  let opening: String
+
+  /// What the manifest says, valid as long as the checkpoint was not moved by others.
+  struct Layout {
+    /// The checkpoint with which it was read or written.
+    var checkpoint: [UInt8]?
+    var publishedGeneration: Int64?
+    var fillingGeneration: Int64?
+    /// Whether the tables of the generation being filled have their primary keys.
+    var isKeyed = false
+    /// Whether the tables were compared with the plan.
+    var isChecked = false
+
+    /// Whether changes go to tables that readers do not see.
+    var isFilling: Bool { fillingGeneration != nil }
+  }
+
+  /// The oldest server that is supported, as libpq counts.
+  static let minimumVersion = 150_000
+
+  init(_ configuration: PostgresConfiguration, minimumVersion: Int) throws {
+    self.configuration = configuration
+    connection = try ServerConnection(configuration.settings)
+    places = Places(schema: configuration.schema)
+    catalogue = Catalogue(connection: connection, places: places)
+    dialect = PostgresDialect(keepsHistory: configuration.keepsHistory)
+    opening = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    guard connection.serverVersion >= minimumVersion else {
+      throw AdapterError(
+        .unsupported,
+        "\(configuration.description) is PostgreSQL \(connection.serverVersion / 10_000): Headwater needs "
+          + "\(minimumVersion / 10_000) or later.", recovery: .halt)
+    }
+    guard connection.parameter("server_encoding") == "UTF8" else {
+      throw AdapterError(
+        .unsupported,
+        "The database \(connection.database) keeps its texts in \(connection.parameter("server_encoding") ?? "?"): "
+          + "make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.", recovery: .halt)
+    }
+    // Every name is written in full, so nothing that stands in another schema is taken for ours.
+    try connection.execute(
+      "SET search_path = ''; SET lock_timeout = \(configuration.lockTimeout)")
+  }
+
+  // MARK: Transactions
+
+  /// Runs `body` in a transaction of its own, alone among the mirrors of this schema. Rolls back and forgets
+  /// everything if it fails.
+  func transaction(_ body: () throws -> Void) throws {
+    do {
+      try connection.execute(
+        "\(opening); SELECT pg_advisory_xact_lock(\(places.lockKey))")
+      try body()
+      try connection.execute("COMMIT")
+    } catch {
+      abandon()
+      throw error
+    }
+  }
+
+  func abandon() {
+    connection.rollback()
+    forget()
+  }
+
+  func forget() {
+    layout = nil
+    writers = [:]
+  }
+
+  /// The canonical bytes of the checkpoint that the server holds; nil where there is none.
+  func checkpoint() throws -> [UInt8]? {
+    try catalogue.exists() ? try catalogue.checkpoint().bytes : nil
+  }
+
+  /// The plan of a schema: made once, because batches come with the same schema.
+  func plan(of schema: Schema) throws(AdapterError) -> RelationalPlan {
+    if let plan, plan.schema == schema { return plan }
+    let made = try RelationalPlan(schema: schema, dialect: dialect)
+    plan = made
+    writers = [:]
+    layout?.isChecked = false
+    return made
+  }
+
+  /// What the tables are made for: a mirror with other options makes a new generation.
+  var options: String {
+    var options: [String] = []
+    if configuration.hasProvenance { options.append("provenance") }
+    if configuration.keepsHistory { options.append("history") }
+    return options.joined(separator: " ")
+  }
+
+  // MARK: Layout
+
+  /// Makes `layout` what the manifest says, within the open transaction.
+  func readLayout(checkpoint: [UInt8]?) throws {
+    if let layout, layout.checkpoint == checkpoint { return }
+    forget()
+    let entries = try catalogue.manifest().filter { $0.kind == "table" || $0.kind == "schema" }
+    let filling = entries.first { !$0.isPublished }
+    layout = Layout(
+      checkpoint: checkpoint, publishedGeneration: entries.first(where: \.isPublished)?.generation,
+      fillingGeneration: filling?.generation, isKeyed: filling?.state == "keyed")
+  }
+
+  /// Forgets the statements for tables that were made, moved or dropped.
+  func tablesChanged() throws {
+    layout?.isChecked = false
+    writers = [:]
+    try connection.forgetPrepared()
+  }
+
+  func writer(_ collection: Int, _ plan: RelationalPlan) throws -> TableWriter {
+    if let writer = writers[collection] { return writer }
+    guard plan.tables.indices.contains(collection) else {
+      throw AdapterError(
+        .misuse, "A change names a collection that its schema does not have.", recovery: .halt)
+    }
+    let writer = TableWriter(
+      plan.table(collection), in: layout?.isFilling == true ? places.filling : places.tables,
+      hasProvenance: configuration.hasProvenance)
+    writers[collection] = writer
+    return writer
+  }
+
+  /// Makes sure that the tables which take changes are those of the plan.
+  ///
+  /// - Throws: `.damaged` (rebuild) where one of them is not as it was made.
+  func checkTargets(_ plan: RelationalPlan) throws {
+    if layout?.isChecked == true { return }
+    guard let layout, let generation = layout.fillingGeneration ?? layout.publishedGeneration else {
+      throw AdapterError(
+        .misuse, "A change came before any generation was begun.", recovery: .halt)
+    }
+    try check(plan, generation: generation, in: layout.isFilling ? places.filling : places.tables)
+    self.layout?.isChecked = true
+  }
+
+  /// Compares the tables of a generation with what the plan makes.
+  func check(_ plan: RelationalPlan, generation: Int64, in place: String) throws {
+    let entries = try catalogue.manifest().filter {
+      $0.kind == "table" && $0.generation == generation && $0.place == place
+    }
+    let actual = try shapes(in: place)
+    for table in plan.tables {
+      let collection = plan.schema.collections[table.collection].name
+      guard
+        let entry = entries.first(where: { $0.collection.utf8.elementsEqual(collection.utf8) }),
+        entry.definition == definition(of: table, plan)
+      else {
+        throw AdapterError(
+          .damaged,
+          "The schema \(place) holds no table made for \(collection) as the schema of the database has it: "
+            + "a new generation will make it.", recovery: .rebuild)
+      }
+      let shape = actual[table.name]
+      let isFilling = layout?.isFilling == true
+      guard let shape, shape.columns == expectedShape(of: table), isFilling || shape.isKeyed else {
+        throw AdapterError(
+          .damaged,
+          "Somebody \(shape == nil ? "dropped" : "altered") the table \(place).\(table.name): a new "
+            + "generation will mend it. Keep changes to views and tables of your own.",
+          recovery: .rebuild)
+      }
+    }
+  }
+
+  private struct Shape {
+    var columns: [String]
+    var isKeyed: Bool
+  }
+
+  /// The columns of the tables in a schema, as the server describes them.
+  private func shapes(in place: String) throws -> [String: Shape] {
+    let found = try connection.run(
+      "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), "
+        + "a.attnotnull, EXISTS (SELECT FROM pg_constraint AS p WHERE p.conrelid = c.oid "
+        + "AND p.contype = 'p') FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+        + "LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+        + "WHERE n.nspname = $1::text AND c.relkind = 'r' ORDER BY c.oid, a.attnum",
+      [.text(place)])
+    var shapes: [String: Shape] = [:]
+    for row in 0..<found.rowCount {
+      let column =
+        "\(found.text(row, 1)) \(found.text(row, 2))\(found.bool(row, 3) ? " not null" : "")"
+      shapes[found.text(row, 0), default: Shape(columns: [], isKeyed: found.bool(row, 4))]
+        .columns.append(column)
+    }
+    return shapes
+  }
+
+  private func expectedShape(of table: RelationalTable) -> [String] {
+    var columns = table.columns.map { column in
+      let type = column.nativeType.split(separator: " COLLATE ")[0]
+      return "\(column.name) \(type)\(column.isNullable ? "" : " not null")"
+    }
+    if configuration.hasProvenance {
+      columns += ["_operation text", "_author text", "_changed timestamp with time zone"]
+    }
+    return columns
+  }
+}

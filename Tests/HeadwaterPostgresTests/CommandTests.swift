@@ -1,0 +1,154 @@
+import Foundation
+import HeadwaterPostgres
+import Testing
+
+/// The tool, on a server.
+@Suite struct CommandTests {
+  /// Runs the tool in a folder of its own; the first argument of `script` is the tool.
+  private func run(
+    _ script: String, _ arguments: [String], in folder: String, on server: TestServer
+  )
+    async throws -> String
+  {
+    let tool = try #require(CommandTests.tool, "the tool headwater is not built")
+    let prelude =
+      "set -euo pipefail; cd '\(folder)'; export HEADWATER_HOME=$PWD/home SWIFT_BACKTRACE=enable=no;"
+      + " hw() { '\(tool.path)' \"$@\"; };"
+    return try await server.shell(prelude + script, arguments)
+  }
+
+  private static let tool: URL? = {
+    var folder = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+      .deletingLastPathComponent()
+    var candidates: [URL] = []
+    for _ in 0..<5 {
+      candidates.append(folder.appendingPathComponent("headwater"))
+      folder.deleteLastPathComponent()
+    }
+    candidates.append(
+      URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent(".build/debug/headwater"))
+    return candidates.first { FileManager.default.isExecutableFile(atPath: $0.path) }
+  }()
+
+  private func folder() throws -> String {
+    let path = NSTemporaryDirectory() + "/" + uniqueName("headwater-pg-command")
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    return path
+  }
+
+  private static let shop = """
+    cat > shop.schema <<'END'
+    schema Shop
+    allow everything
+    collection Product {
+      sku: Text(32) @key
+      name: Text(200)
+      price: Decimal(12, 2) @check(price >= 0)
+      tags: JSON?
+      supplier: Supplier?
+    }
+    collection Supplier { name: Text(120) }
+    END
+    hw key new ann --no-passphrase > /dev/null
+    hw init shop.hw --schema shop.schema --as ann > /dev/null
+    hw write shop.hw --as ann > /dev/null <<'END'
+    {"changes":[{"create":"Supplier","row":{"name":"Acme"}},{"create":"Product","row":{"sku":"A-1","name":"Widget","price":"9.90","tags":{"a":[1,2.5]},"supplier":{"$new":0}}}]}
+    {"changes":[{"create":"Product","row":{"sku":"B-2","name":"Gadget","price":"12.50"}}]}
+    END
+
+    """
+
+  @Test func aMirrorIsMadeAskedComparedMendedAndRebuilt() async throws {
+    let server = try await TestServer.shared
+    let folder = try folder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let url = server.url(schema: uniqueName("shop"))
+    let output = try await run(
+      CommandTests.shop + """
+        hw mirror shop.hw --to "$1" | sed 's/.* is at/is at/; s/ in .*//'
+        hw mirrors shop.hw --json | grep -o '"state":"[a-z]*"'
+        hw sql shop.hw --to "$1" 'SELECT sku, price, tags, supplier IS NULL AS lone FROM Product ORDER BY sku' --json
+        hw sql shop.hw --to "$1" 'SELECT name, price FROM Product ORDER BY sku'
+        hw sql shop.hw --to "$1" 'SELECT sku, tags FROM Product ORDER BY sku' --csv
+        hw verify shop.hw --to "$1"
+        psql="$2/psql"
+        "$psql" -qd postgres -c "UPDATE $3.product SET price = 1 WHERE sku = 'A-1'"
+        hw verify shop.hw --to "$1" && exit 9
+        hw verify shop.hw --to "$1" --repair && exit 9
+        hw verify shop.hw --to "$1"
+        hw rebuild shop.hw --to "$1" | sed 's/.* is rebuilt/is rebuilt/; s/ in .*//'
+        hw verify shop.hw --to "$1"
+        """,
+      [url, server.binaries, url.components(separatedBy: "schema=")[1] + "_tables"], in: folder,
+      on: server)
+    #expect(
+      output == """
+        is at position 3: 5 changes
+        "state":"idle"
+        {"sku":"A-1","price":9.90,"tags":{"a": [1, 2.5]},"lone":false}
+        {"sku":"B-2","price":12.50,"tags":null,"lone":true}
+        name    price
+        ------  -----
+        Widget   9.90
+        Gadget  12.50
+        sku,tags
+        A-1,"{""a"": [1, 2.5]}"
+        B-2,
+        equal: 3 rows at position 3
+        differs: 0 missing, 0 extra, 1 different, of 3 rows at position 3
+          different  Product {"sku":"A-1"}
+        differed, and is mended: 0 missing, 0 extra, 1 different, of 3 rows at position 3
+          different  Product {"sku":"A-1"}
+        equal: 3 rows at position 3
+        is rebuilt as generation 2, at position 3,
+        equal: 3 rows at position 3
+
+        """)
+  }
+
+  @Test func nothingIsWrittenByAQuery() async throws {
+    let server = try await TestServer.shared
+    let query = try PostgresQuery(try server.configuration())
+    for statement in [
+      "CREATE TABLE public.made (x int)", "SELECT 1; SELECT 2", "DELETE FROM pg_class",
+      "SET default_transaction_read_only = off", "COPY pg_class TO STDOUT", "",
+      "SELECT * FROM nowhere",
+    ] {
+      let query = try PostgresQuery(try server.configuration())
+      #expect(throws: (any Error).self, "\(statement)") { try query.run(statement) { _, _, _ in } }
+    }
+    var rows: [[PostgresQuery.Cell]] = []
+    try query.run("SELECT 1, 1.50::numeric, true, 'x', NULL, '{\"a\":1}'::jsonb, 'NaN'::float8") {
+      if let row = $2 { rows.append(row) }
+    }
+    #expect(
+      rows == [
+        [
+          .number("1"), .number("1.50"), .bool(true), .text("x"), .null, .json("{\"a\": 1}"),
+          .text("NaN"),
+        ]
+      ])
+  }
+
+  @Test func aPasswordIsNeverShown() async throws {
+    let server = try await TestServer.shared
+    let folder = try folder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let output = try await run(
+      CommandTests.shop + """
+        hw mirror shop.hw --to "postgres://ann:hush@localhost:1/db?schema=x&connect_timeout=2" 2>&1 || true
+        hw mirror shop.hw --to "postgres://ann@localhost:1/db?password=hush" --json 2>&1 || true
+        hw mirror shop.hw --to "postgres://ann:hu?sh@localhost:1/db" 2>&1 || true
+        hw mirror shop.hw --to "postgres://ann:hush@localhost:one/db" 2>&1 || true
+        hw mirror shop.hw --to "postgers://ann:hush@localhost/db" 2>&1 || true
+        hw mirror shop.hw --to "$1" --name secret | tail -c 12
+        hw mirrors shop.hw
+        """,
+      [server.url(schema: uniqueName("shop")).replacing("headwater@", with: "headwater:hush@")],
+      in: folder, on: server)
+    #expect(!output.contains("hush"), "\(output)")
+    #expect(output.contains("postgres://ann@localhost:1/db?schema=x"))
+    #expect(output.contains("out of reach"))
+  }
+}

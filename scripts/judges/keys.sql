@@ -1,0 +1,25 @@
+-- Types, keys and references, as pgTAP sees them.
+BEGIN;
+SELECT plan(20);
+SELECT has_view('judged', 'customer', 'a view for each collection');
+SELECT has_view('judged', 'status', 'the status');
+SELECT has_table('judged_tables', 'order', 'a table for each collection');
+SELECT col_is_pk('judged_tables', 'customer', 'id', 'the key');
+SELECT col_is_pk('judged_tables', 'line', ARRAY['order', 'position'], 'a key of two fields');
+SELECT fk_ok('judged_tables', 'order', 'customer', 'judged_tables', 'customer', 'id');
+SELECT fk_ok('judged_tables', 'line', 'order', 'judged_tables', 'order', 'number');
+SELECT col_type_is('judged_tables', 'customer', 'id', 'bigint', 'Int');
+SELECT col_type_is('judged_tables', 'customer', 'rating', 'double precision', 'Float');
+SELECT col_type_is('judged_tables', 'customer', 'since', 'date', 'Date');
+SELECT col_type_is('judged_tables', 'customer', 'vip', 'boolean', 'Bool');
+SELECT col_type_is('judged_tables', 'order', 'placed', 'timestamp with time zone', 'Timestamp');
+SELECT col_type_is('judged_tables', 'order', 'extra', 'jsonb', 'JSON');
+SELECT col_type_is('judged_tables', 'order', 'token', 'uuid', 'UUID');
+SELECT col_type_is('judged_tables', 'order', 'attachment', 'bytea', 'Bytes');
+SELECT col_type_is('judged_tables', 'line', 'price', 'numeric(12,2)', 'Decimal');
+SELECT col_not_null('judged_tables', 'order', 'customer', 'a reference that must be there');
+SELECT col_is_null('judged_tables', 'order', 'note', 'a text that may be absent');
+SELECT has_index('judged_tables', 'customer', 'customer_name_index', ARRAY['name'], '@index');
+SELECT col_has_check('judged_tables', 'order', 'status', 'the cases of an enum');
+SELECT * FROM finish();
+ROLLBACK;
