@@ -81,6 +81,7 @@ let package = Package(
       name: "HeadwaterMongoDB",
       dependencies: ["HeadwaterDocuments", "HeadwaterStream", "HeadwaterModel", "CSodium"],
       path: "Adapters/MongoDB", swiftSettings: strict),
+    .target(
       name: "HeadwaterPostgres",
       dependencies: ["HeadwaterRelational", "HeadwaterStream", "HeadwaterModel", "CLibpq"],
       path: "Adapters/Postgres", swiftSettings: strict),
