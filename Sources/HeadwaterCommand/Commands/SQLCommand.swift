@@ -28,9 +28,11 @@ struct SQLCommand: AsyncParsableCommand {
     switch try to.map({ try SinkURL($0) }) {
     case .postgres(let configuration)?:
       try PostgresRows(form: form).print(query, from: configuration)
-    case .memory?:
+    case .memory?, .folder?, .documents?, .server?:
       throw Failure(
-        "invalid", "a mirror in memory cannot be asked in SQL: say sqlite:PATH or postgres://…")
+        "invalid",
+        "that mirror cannot be asked in SQL: say sqlite:PATH or postgres://…, or ask documents with `headwater find`"
+      )
     case .sqlite(let path)?: try SQLQuery(query).print(from: path, as: form)
     case nil:
       let parsed = try SQLQuery(query)
