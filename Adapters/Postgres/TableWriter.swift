@@ -71,10 +71,12 @@ final class TableWriter {
   func append(_ change: Change, to buffer: WireBuffer) throws {
     guard let row = change.after, row.values.count == table.fieldCount else { throw misfit() }
     buffer.append(Int16(columns.count))
-    for column in table.columns {
-      guard ValueCodec.append(column.value(in: row), as: column.type, to: buffer) else {
-        throw misfit()
-      }
+    // By index: a column that is copied out of its array costs a count for each of its names.
+    for index in table.columns.indices {
+      guard
+        ValueCodec.append(
+          table.columns[index].value(in: row), as: table.columns[index].type, to: buffer)
+      else { throw misfit() }
     }
     if hasProvenance { Provenance(change.cause).append(to: [buffer, buffer, buffer]) }
   }
@@ -84,10 +86,11 @@ final class TableWriter {
     let buffers = columns.map { self.array($0.element, changes.count) }
     for change in changes {
       guard let row = change.after, row.values.count == table.fieldCount else { throw misfit() }
-      for (index, column) in table.columns.enumerated() {
-        guard ValueCodec.append(column.value(in: row), as: column.type, to: buffers[index]) else {
-          throw misfit()
-        }
+      for index in table.columns.indices {
+        guard
+          ValueCodec.append(
+            table.columns[index].value(in: row), as: table.columns[index].type, to: buffers[index])
+        else { throw misfit() }
       }
       if hasProvenance { Provenance(change.cause).append(to: Array(buffers.suffix(3))) }
     }

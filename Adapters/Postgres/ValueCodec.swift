@@ -58,9 +58,9 @@ enum ValueCodec {
     buffer.append(Int32(64))
     digest.withUnsafeBytes { bytes in
       for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-          buffer.append(nibble < 10 ? 0x30 + nibble : 0x57 + nibble)
-        }
+        let (high, low) = (byte >> 4, byte & 15)
+        buffer.append(high < 10 ? 0x30 + high : 0x57 + high)
+        buffer.append(low < 10 ? 0x30 + low : 0x57 + low)
       }
     }
   }

@@ -113,7 +113,7 @@ import Testing
     let place = try await Place(TestServer())
     let volume = place.server.folder + "/small"
     try await place.server.shell(
-      "mkdir -p \"$1/x\" && mount -t tmpfs -o size=4m tmpfs \"$1\" && mkdir \"$1/x\" && chown -R \"$2\" \"$1\" && chmod 700 \"$1/x\"",
+      "mkdir -p \"$1\" && mount -t tmpfs -o size=4m tmpfs \"$1\" && mkdir \"$1/x\" && chown -R \"$2\" \"$1\" && chmod 700 \"$1/x\"",
       [volume, getpwnam("postgres") != nil ? "postgres" : "nobody"])
     var feeder = try place.feeder(more: "&options=-c%20default_tablespace%3Dsmall")
     do {
