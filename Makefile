@@ -23,7 +23,7 @@ build: ## A debug build.
 	@swift build
 
 test: ## Format check, build, and all tests. CI=true turns warnings into errors.
-	@scripts/bootstrap.sh
+	@scripts/bootstrap.sh test
 	@scripts/test.sh
 
 install: ## A release binary in PREFIX/bin (default /usr/local); DESTDIR is honoured.
@@ -36,11 +36,11 @@ bench: ## The benchmarks.
 	@scripts/bench.sh
 
 judges: ## Let other programs judge a mirror in PostgreSQL (DuckDB, pgTAP, SQLAlchemy, Django).
-	@scripts/bootstrap.sh
+	@scripts/bootstrap.sh test
 	@scripts/judges.sh
 
 matrix: ## The tests of the PostgreSQL mirror on PostgreSQL 16 and 18 (from PyPI).
-	@scripts/bootstrap.sh
+	@scripts/bootstrap.sh test
 	@scripts/postgres-matrix.sh
 
 format: ## Rewrite the sources in the one format.

@@ -33,6 +33,9 @@ has_postgres_server() {
   return 1
 }
 
+# Whether Python can make a virtual environment with pip in it.
+has_venv() { has python3 && python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
 # What is missing, by the names that the package manager of this system ($1: apt or brew) uses.
 missing_packages() {
   local manager=$1
@@ -48,8 +51,11 @@ missing_packages() {
   has_library libsodium || need libsodium-dev libsodium
   # On macOS pkg-config does not find Homebrew's libpq, which is kept apart.
   has_library libpq || has_brewed libpq || need libpq-dev libpq
-  # The tests of the PostgreSQL mirror start a server of their own.
-  has_postgres_server || need postgresql postgresql@17
+  if [[ $purpose == test ]]; then
+    # The tests of the PostgreSQL mirror start a server of their own; those of document servers install one.
+    has_postgres_server || need postgresql postgresql@17
+    has_venv || need python3-venv python
+  fi
   # macOS brings SQLite with its SDK.
   [[ $manager == brew ]] || has_library sqlite3 || need libsqlite3-dev sqlite
 }
@@ -83,6 +89,9 @@ install_with_apt() {
     apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2 \
     || fail "apt could not install: $*"
 }
+
+# With `test`, what only the tests need too.
+purpose=${1:-}
 
 main() {
   local manager packages
