@@ -21,6 +21,17 @@ public struct Digest: Sendable, Hashable, Comparable {
   /// A digest from exactly 32 bytes; nil for any other count.
   public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == Digest.byteCount else { return nil }
+    let contiguous = bytes.withContiguousStorageIfAvailable { buffer in
+      let raw = UnsafeRawBufferPointer(buffer)
+      func word(_ index: Int) -> UInt64 {
+        UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
+      }
+      return Digest(words: (word(0), word(1), word(2), word(3)))
+    }
+    if let contiguous {
+      self = contiguous
+      return
+    }
     var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
     var index = 0
     for byte in bytes {

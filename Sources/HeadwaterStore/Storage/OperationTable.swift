@@ -55,7 +55,9 @@ final class OperationTable {
 
   private let db: Connection
   private let suite: any CryptoSuite
-  private var records: [Int64: OperationRecord] = [:]
+  /// Records read lately, each at the place that its number's last bits give; made when first used.
+  private var records: [OperationRecord?] = []
+  private let keptRecords: Int
   private var authorsByPrincipal: [Digest: AuthorRecord] = [:]
   private var authorsByNumber: [Int64: AuthorRecord] = [:]
   /// The numbers of operations that `locator` does not have yet, by the prefix of their ids.
@@ -69,6 +71,7 @@ final class OperationTable {
     self.db = db
     self.suite = suite
     ancestry = Ancestry(storage: AncestryTable(db))
+    keptRecords = isWriter ? 8_192 : 1_024
     if let stored = try StoreFile.meta(db, "locator") {
       indexedUpTo = stored.reduce(0) { $0 << 8 | Int64($1) }
     }
@@ -129,6 +132,7 @@ final class OperationTable {
     "number, id, height, author, chain, position, time, reason, voided_by"
 
   private func read(_ statement: Statement) throws -> OperationRecord {
+    // The columns stand first; what else was asked for comes after them.
     guard let id = statement.withBytes(1, { Digest(bytes: $0) }),
       (0..<(.max)).contains(statement.int(2))
     else {
@@ -150,7 +154,18 @@ final class OperationTable {
 
   /// The record of an operation that is known to be there.
   func record(_ number: Int64) throws -> OperationRecord {
-    if let record = records[number] { return record }
+    if !records.isEmpty, let record = records[Int(truncatingIfNeeded: number) & (keptRecords - 1)],
+      record.number == number
+    {
+      return record
+    }
+    let record = try readRecord(number)
+    remember(record)
+    return record
+  }
+
+  /// The same, read from the file, and not kept in memory.
+  func readRecord(_ number: Int64) throws -> OperationRecord {
     let statement = try db.cached(
       "SELECT \(OperationTable.columns) FROM operation WHERE number = ?")
     statement.bind(1, number)
@@ -159,9 +174,7 @@ final class OperationTable {
       throw StoreError(
         .damaged, "operation \(number) is missing from the store: restore it from a backup")
     }
-    let record = try read(statement)
-    remember(record)
-    return record
+    return try read(statement)
   }
 
   /// The number of the operation at a place.
@@ -175,8 +188,8 @@ final class OperationTable {
   }
 
   private func remember(_ record: OperationRecord) {
-    if records.count > 8_192 { records.removeAll(keepingCapacity: true) }
-    records[record.number] = record
+    if records.isEmpty { records = Array(repeating: nil, count: keptRecords) }
+    records[Int(truncatingIfNeeded: record.number) & (keptRecords - 1)] = record
   }
 
   /// Changes what the store says of an operation.
@@ -212,19 +225,24 @@ final class OperationTable {
 
   /// An operation, decoded, with its id.
   func identified(_ number: Int64) throws -> (id: Digest, operation: Operation) {
-    let statement = try db.cached("SELECT body, id FROM operation WHERE number = ?")
+    let statement = try db.cached(
+      "SELECT \(OperationTable.columns), body FROM operation WHERE number = ?")
     statement.bind(1, number)
     defer { statement.reset() }
-    guard try statement.step(), let id = statement.withBytes(1, { Digest(bytes: $0) }) else {
+    guard try statement.step() else {
       throw StoreError(
         .damaged, "operation \(number) is missing from the store: restore it from a backup")
     }
-    let body = statement.bytes(0)
+    let record = try read(statement)
+    let id = record.id
+    let body = statement.bytes(9)
     guard suite.hash(body) == id else {
       throw StoreError(
         .damaged,
         "operation \(number) does not have its hash in the store: restore it from a backup")
     }
+    // Whoever looks into an operation mostly asks for its record next.
+    remember(record)
     do {
       return (id, try Operation.decode(body))
     } catch {
@@ -449,6 +467,13 @@ final class AncestryTable: AncestryStorage {
   private let db: Connection
   private var chains: [Int64: Chain] = [:]
   private var count: Int64?
+  /// Pairs of chains that have no entry at all, as nearly all pairs.
+  private var empty: Set<Pair> = []
+
+  private struct Pair: Hashable {
+    let chain: Int64
+    let other: Int64
+  }
 
   init(_ db: Connection) { self.db = db }
 
@@ -504,14 +529,28 @@ final class AncestryTable: AncestryStorage {
   }
 
   func reach(chain: Int64, other: Int64, position: Int64) throws -> Int64? {
+    let pair = Pair(chain: chain, other: other)
+    if empty.contains(pair) { return nil }
     let statement = try db.cached(
       "SELECT reach FROM ancestry WHERE chain = ? AND other = ? AND position <= ? ORDER BY position DESC LIMIT 1"
     )
     statement.bind(1, chain)
     statement.bind(2, other)
     statement.bind(3, position)
-    defer { statement.reset() }
-    return try statement.step() ? statement.int(0) : nil
+    if try statement.step() {
+      defer { statement.reset() }
+      return statement.int(0)
+    }
+    statement.reset()
+    let any = try db.cached("SELECT 1 FROM ancestry WHERE chain = ? AND other = ? LIMIT 1")
+    any.bind(1, chain)
+    any.bind(2, other)
+    defer { any.reset() }
+    if try !any.step() {
+      if empty.count > 16_384 { empty.removeAll(keepingCapacity: true) }
+      empty.insert(pair)
+    }
+    return nil
   }
 
   func entries(chain: Int64, after: Int64, upTo: Int64) throws -> [(other: Int64, reach: Int64)] {
@@ -527,6 +566,7 @@ final class AncestryTable: AncestryStorage {
   }
 
   func addEntry(chain: Int64, other: Int64, position: Int64, reach: Int64) throws {
+    empty.remove(Pair(chain: chain, other: other))
     let statement = try db.cached(
       "INSERT OR REPLACE INTO ancestry (chain, other, position, reach) VALUES (?, ?, ?, ?)")
     statement.bind(1, chain)

@@ -8,11 +8,8 @@ extension Evidence {
   func settled(_ number: Int64) throws -> Certainty { Certainty(try log.record(number).isValid) }
 
   /// What is left to decide of an operation when `status` is what is known of others.
-  ///
-  /// - Parameter stopsWhenVoid: whether a requirement that fails for certain is all that is wanted.
   func makeCase(
-    _ changes: [ResolvedChange], _ asks: [Ask], at viewpoint: Viewpoint,
-    stopsWhenVoid: Bool = false, _ status: Status
+    _ changes: [ResolvedChange], _ asks: [Ask], at viewpoint: Viewpoint, _ status: Status
   ) throws -> Case {
     var requirements: [Case.Requirement] = []
     for ask in asks {
@@ -29,7 +26,6 @@ extension Evidence {
         requirement = .unique(try rivals(changes, ask.change, slot, value, viewpoint, status))
       }
       requirements.append(requirement)
-      if stopsWhenVoid, Case.truth(requirement, { _ in .unknown }) == .no { break }
     }
     return Case(
       operation: viewpoint.number, point: viewpoint.point, author: viewpoint.author,

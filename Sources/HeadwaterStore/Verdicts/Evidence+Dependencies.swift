@@ -156,7 +156,8 @@ extension Evidence {
   func dependents(_ number: Int64, _ changes: [ResolvedChange]) throws -> [Int64: CanonicalPoint] {
     guard !rules.isTrivial else { return [:] }
     let own = try log.record(number)
-    let viewpoint = try viewpoint(number)
+    // Nearly always nothing depends on an operation, and then nobody looks from it.
+    var place: Viewpoint?
     /// Those that `fetch` gives that may be concurrent with this one or come after it.
     func relevant(
       reachesConcurrent: Bool, _ fetch: (_ from: Int64, _ limit: Int) throws -> [Int64]
@@ -173,8 +174,13 @@ extension Evidence {
     }
     var found: [Int64: CanonicalPoint] = [:]
     func add(_ numbers: [Int64], concurrent: (OperationRecord) -> Bool) throws {
+      guard !numbers.isEmpty else { return }
+      let viewpoint = try place ?? self.viewpoint(number)
+      place = viewpoint
+      if found.isEmpty { found.reserveCapacity(numbers.count) }
       for other in numbers where other != number && found[other] == nil {
-        let record = try log.record(other)
+        // So many would only drive each other out of memory before they are looked at again.
+        let record = numbers.count > 2_048 ? try log.readRecord(other) : try log.record(other)
         guard try !viewpoint.sees(record) else { continue }
         if try viewpoint.isSeen(by: record) || concurrent(record) {
           found[other] = CanonicalPoint(height: record.height, id: record.id)

@@ -9,10 +9,7 @@ extension Evidence {
   func verdict(_ changes: [ResolvedChange], at viewpoint: Viewpoint, _ status: Status) throws
     -> Verdict
   {
-    let asks = try asks(changes, at: viewpoint)
-    let some = try makeCase(changes, asks, at: viewpoint, stopsWhenVoid: true, status)
-    if some.truth({ _ in .yes }) == .yes { return .valid }
-    return try voidVerdict(changes, asks, at: viewpoint, status)
+    try verdict(changes, asks(changes, at: viewpoint), at: viewpoint, status)
   }
 
   /// A requirement that fails, and why.
@@ -23,8 +20,8 @@ extension Evidence {
     let by: Set<Int64>
   }
 
-  /// The first of the reasons for which an operation is void.
-  func voidVerdict(
+  /// Valid where nothing fails; otherwise the first of the reasons for which the operation is void.
+  func verdict(
     _ changes: [ResolvedChange], _ asks: [Ask], at viewpoint: Viewpoint, _ status: Status
   ) throws -> Verdict {
     var reason: VerdictReason?
@@ -36,9 +33,9 @@ extension Evidence {
       reason = failure.reason
       by.formUnion(failure.by)
     }
+    guard let reason else { return .valid }
     by.remove(viewpoint.number)
-    // What is decided so failed as a whole, so one of its parts did.
-    return .void(reason ?? .noWitness, by: try named(by))
+    return .void(reason, by: try named(by))
   }
 
   /// The ids of the operations in canonical order, the first of them.

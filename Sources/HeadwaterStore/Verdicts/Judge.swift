@@ -7,6 +7,8 @@ struct Flip {
   /// The reason for which it is void, or was.
   let reason: VerdictReason
   let isValid: Bool
+  /// The rows that it changes, where they are still known from judging it.
+  let rows: [StorageKey]?
 }
 
 /// Keeps the verdicts of a store up to date, operation by operation as they arrive.
@@ -44,7 +46,7 @@ struct Judge {
     }
     var run = Run(judge: self)
     try run.enqueue(number, viewpoint.point)
-    return try run.finish(new: number)
+    return try run.finish(new: number, changes)
   }
 
   // MARK: Quarrels
@@ -98,7 +100,7 @@ struct Judge {
       let changes = try evidence.changes(member)
       return (
         member,
-        try evidence.voidVerdict(changes, evidence.asks(changes, at: viewpoint), at: viewpoint) {
+        try evidence.verdict(changes, at: viewpoint) {
           try decisions[$0].map { Certainty($0.isValid) } ?? evidence.settled($0)
         }
       )
@@ -165,7 +167,10 @@ private struct Run {
   private var isQueued: Set<Node> = []
   private var cursor: CanonicalPoint?
   /// The operations whose verdict changed, with the reasons for which they were void before and are now.
-  private var changed: [Int64: (before: VerdictReason?, now: VerdictReason?)] = [:]
+  private var changed: [Int64: (before: VerdictReason?, now: VerdictReason?, rows: [StorageKey]?)] =
+    [:]
+  /// How many operations' rows are remembered; those of others are read again.
+  private static let rememberedRows = 131_072
 
   init(judge: Judge) { self.judge = judge }
 
@@ -188,7 +193,7 @@ private struct Run {
     }
   }
 
-  mutating func finish(new: Int64) throws -> [Flip] {
+  mutating func finish(new: Int64, _ ofNew: [ResolvedChange]) throws -> [Flip] {
     while true {
       if round.isEmpty {
         guard !next.isEmpty else { break }
@@ -201,7 +206,7 @@ private struct Run {
       cursor = point
       switch node {
       case .operation(let number):
-        let changes = try evidence.changes(number)
+        let changes = number == new ? ofNew : try evidence.changes(number)
         try note(number, judge.verdict(number, changes), changes, except: [])
       case .quarrel(let quarrel):
         let members = try evidence.authority.members(ofQuarrel: quarrel)
@@ -213,8 +218,10 @@ private struct Run {
     changed[new] = nil
     return changed.sorted { $0.key < $1.key }.compactMap { number, reasons in
       switch reasons {
-      case (nil, let reason?): Flip(number: number, reason: reason, isValid: false)
-      case (let reason?, nil): Flip(number: number, reason: reason, isValid: true)
+      case (nil, let reason?, let rows):
+        Flip(number: number, reason: reason, isValid: false, rows: rows)
+      case (let reason?, nil, let rows):
+        Flip(number: number, reason: reason, isValid: true, rows: rows)
       default: nil
       }
     }
@@ -226,9 +233,13 @@ private struct Run {
     let old = try evidence.log.record(number).verdict
     guard old != verdict else { return }
     if let known = changed[number] {
-      changed[number] = (known.before, verdict.reason)
+      changed[number] = (known.before, verdict.reason, known.rows)
     } else {
-      changed[number] = (old.reason, verdict.reason)
+      let isRemembered = changed.count < Run.rememberedRows
+      changed[number] = (
+        old.reason, verdict.reason,
+        isRemembered ? changes.map { Evidence.kinds($0).map(\.key) } : nil
+      )
     }
     try evidence.log.setVerdict(verdict, of: number)
     guard old.isValid != verdict.isValid else { return }

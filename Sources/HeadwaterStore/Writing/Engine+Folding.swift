@@ -51,7 +51,8 @@ extension Engine {
     if !flips.isEmpty {
       let own = Set(touched)
       for flip in flips {
-        for (storageKey, _) in Evidence.kinds(try evidence.changes(flip.number)) {
+        for storageKey in try flip.rows ?? Evidence.kinds(evidence.changes(flip.number)).map(\.key)
+        {
           guard let row = try rows.row(storageKey) else { continue }
           capture(row, number)
           if own.contains(row.number) {
