@@ -15,6 +15,7 @@ let package = Package(
     .library(name: "HeadwaterModel", targets: ["HeadwaterModel"]),
     .library(name: "HeadwaterStream", targets: ["HeadwaterStream"]),
     .library(name: "HeadwaterRelational", targets: ["HeadwaterRelational"]),
+    .library(name: "HeadwaterSync", targets: ["HeadwaterSync"]),
     .library(name: "HeadwaterMemory", targets: ["HeadwaterMemory"]),
     .library(name: "HeadwaterSQLite", targets: ["HeadwaterSQLite"]),
     .library(name: "HeadwaterDocuments", targets: ["HeadwaterDocuments"]),
@@ -41,6 +42,9 @@ let package = Package(
     .target(name: "HeadwaterModel", swiftSettings: strict),
     .target(name: "HeadwaterLog", dependencies: ["HeadwaterModel"], swiftSettings: strict),
     .target(name: "HeadwaterStream", dependencies: ["HeadwaterModel"], swiftSettings: strict),
+    .target(
+      name: "HeadwaterSync", dependencies: ["HeadwaterLog", "HeadwaterModel"],
+      swiftSettings: strict),
     .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: strict),
     .target(
       name: "HeadwaterSodium", dependencies: ["CSodium", "HeadwaterLog", "HeadwaterModel"],
