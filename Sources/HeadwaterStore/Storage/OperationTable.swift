@@ -56,7 +56,7 @@ final class OperationTable {
   private let db: Connection
   private let suite: any CryptoSuite
   /// Records read lately, each at the place that its number's last bits give; made when first used.
-  private var records: [OperationRecord?] = []
+  @exclusivity(unchecked) private var records: [OperationRecord?] = []
   private let keptRecords: Int
   private var authorsByPrincipal: [Digest: AuthorRecord] = [:]
   private var authorsByNumber: [Int64: AuthorRecord] = [:]
@@ -465,10 +465,10 @@ extension Digest {
 /// The tables of `Ancestry` in the store's file.
 final class AncestryTable: AncestryStorage {
   private let db: Connection
-  private var chains: [Int64: Chain] = [:]
+  @exclusivity(unchecked) private var chains: [Int64: Chain] = [:]
   private var count: Int64?
   /// Pairs of chains that have no entry at all, as nearly all pairs.
-  private var empty: Set<Pair> = []
+  @exclusivity(unchecked) private var empty: Set<Pair> = []
 
   private struct Pair: Hashable {
     let chain: Int64
