@@ -23,4 +23,11 @@ public enum Headwater {
   ) throws(StoreError) -> Store {
     try Store.open(path, forWriting: forWriting, suite: SodiumSuite(), options: options)
   }
+
+  /// Makes a store that is another replica of a database (see `Store.replicate`).
+  public static func replicate(
+    at path: String?, genesis: SignedOperation, options: Store.Options = Store.Options()
+  ) throws(StoreError) -> Store {
+    try Store.replicate(at: path, genesis: genesis, suite: SodiumSuite(), options: options)
+  }
 }
