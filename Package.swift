@@ -99,6 +99,10 @@ let package = Package(
       name: "HeadwaterLogTests", dependencies: ["HeadwaterLog", "HeadwaterModel"],
       swiftSettings: strict),
     .testTarget(
+      name: "HeadwaterSyncTests",
+      dependencies: ["HeadwaterSync", "HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"],
+      swiftSettings: strict),
+    .testTarget(
       name: "HeadwaterSodiumTests",
       dependencies: ["HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"], swiftSettings: strict),
     .testTarget(

@@ -12,6 +12,7 @@ let package = Package(
         .product(name: "HeadwaterDocuments", package: "Headwater"),
         .product(name: "HeadwaterMongoDB", package: "Headwater"),
         .product(name: "HeadwaterSQLite", package: "Headwater"),
+        .product(name: "HeadwaterSync", package: "Headwater"),
         .product(name: "HeadwaterPostgres", package: "Headwater"),
         .product(name: "SQLiteDriver", package: "Headwater"),
       ])

@@ -42,6 +42,7 @@ public final class Store: Sendable {
   let writer: Writer?
   let readers: ReaderPool
   let waiters = Mutex(CommitWaiters())
+  private let order = OrderCache()
 
   private init(
     path: String, layout: SchemaPlan, info: StoreInfo, suite: any CryptoSuite, options: Options,
@@ -343,10 +344,11 @@ public final class Store: Sendable {
   public func read<R: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> R) async throws
     -> R
   {
-    try await readers.read { [layout, suite, path, database, replica] db in
+    try await readers.read { [layout, suite, path, database, replica, order] db in
       do {
         return try body(
-          Snapshot(db, layout: layout, suite: suite, database: database, replica: replica))
+          Snapshot(
+            db, layout: layout, suite: suite, database: database, replica: replica, order: order))
       } catch let error as SQLiteError {
         throw StoreError.from(error, path: path)
       }

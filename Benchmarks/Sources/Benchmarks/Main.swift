@@ -6,7 +6,7 @@ import SQLiteDriver
 @main struct Benchmarks {
   static let names = [
     "import", "single", "mirror", "latency", "documents", "postgres", "open", "verdicts",
-    "revocation",
+    "revocation", "sync",
   ]
 
   static func main() async throws {
@@ -44,6 +44,9 @@ import SQLiteDriver
         try await Verdicts.delegation([1, 10, 100, 1_000, 10_000])
         try await Verdicts.revocation([10, 1_000, dependants])
         try await Verdicts.quarrel([10, 100, 1_000])
+      case "sync":
+        try Sync.reconciliation()
+        try await Sync.stored(operations)
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)
       default: try await Ingest.opening(operations)
