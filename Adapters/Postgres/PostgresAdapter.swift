@@ -20,6 +20,7 @@ public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
   private nonisolated let executor = QueueExecutor(label: "headwater.postgres")
   private let isCutOff: (@Sendable () -> Bool)?
   private let minimumVersion: Int
+  private let paths: WritePaths
   private var sink: Sink?
 
   /// An adapter for a schema of a database, which must exist. Nothing is connected yet.
@@ -27,16 +28,19 @@ public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
     self.configuration = configuration
     isCutOff = nil
     minimumVersion = Sink.minimumVersion
+    paths = WritePaths()
   }
 
-  /// An adapter whose connection is cut where it is told to, or that wants another version, for tests.
+  /// An adapter whose connection is cut where it is told to, that wants another version or takes other ways of
+  /// writing, for tests.
   package init(
     _ configuration: PostgresConfiguration, minimumVersion: Int? = nil,
-    isCutOff: (@Sendable () -> Bool)? = nil
+    paths: WritePaths = WritePaths(), isCutOff: (@Sendable () -> Bool)? = nil
   ) {
     self.configuration = configuration
     self.isCutOff = isCutOff
     self.minimumVersion = minimumVersion ?? Sink.minimumVersion
+    self.paths = paths
   }
 
   /// Whether the mirror keeps a history, which needs every transaction by itself.
@@ -88,7 +92,7 @@ public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
   private func withSink<R>(_ body: (Sink) throws -> R) throws(AdapterError) -> R {
     var open: Sink?
     do {
-      let sink = try self.sink ?? Sink(configuration, minimumVersion: minimumVersion)
+      let sink = try self.sink ?? Sink(configuration, minimumVersion: minimumVersion, paths: paths)
       self.sink = sink
       open = sink
       sink.connection.isCutOff = isCutOff

@@ -12,6 +12,7 @@ final class Sink {
   let places: Places
   let catalogue: Catalogue
   let dialect: PostgresDialect
+  let paths: WritePaths
   private var plan: RelationalPlan?
   /// What the manifest says; nil until it was read in the transaction that needs it.
   var layout: Layout?
@@ -37,8 +38,9 @@ final class Sink {
   /// The oldest server that is supported, as libpq counts.
   static let minimumVersion = 150_000
 
-  init(_ configuration: PostgresConfiguration, minimumVersion: Int) throws {
+  init(_ configuration: PostgresConfiguration, minimumVersion: Int, paths: WritePaths) throws {
     self.configuration = configuration
+    self.paths = paths
     connection = try ServerConnection(configuration.settings)
     places = Places(schema: configuration.schema)
     catalogue = Catalogue(connection: connection, places: places)
@@ -96,6 +98,7 @@ final class Sink {
   func plan(of schema: Schema) throws(AdapterError) -> RelationalPlan {
     if let plan, plan.schema == schema { return plan }
     let made = try RelationalPlan(schema: schema, dialect: dialect)
+    try checkLimits(made)
     plan = made
     writers = [:]
     layout?.isChecked = false
