@@ -14,7 +14,7 @@ import HeadwaterStream
 ///   made by the first call, made again after it was lost, and closed in `deinit`.
 /// - Several processes may mirror into one schema: each batch moves the checkpoint only from where it continues, so
 ///   of two mirrors only one gets through and the other hears `.diverged`.
-public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
+public actor PostgresAdapter: Adapter, StructureRepairing, VersionKeeping {
   /// Where the mirror is.
   public nonisolated let configuration: PostgresConfiguration
   private nonisolated let executor = QueueExecutor(label: "headwater.postgres")
@@ -86,6 +86,13 @@ public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
     async throws(AdapterError)
   {
     try withSink { try $0.repair(changes, schema: schema, at: checkpoint) }
+  }
+
+  /// Makes dropped and altered tables, columns, constraints, indices and views again. All of it is one transaction.
+  public func repairStructure(schema: Schema, at checkpoint: Checkpoint, isFinal: Bool)
+    async throws(AdapterError) -> [String]
+  {
+    try withSink { try $0.repairStructure(schema: schema, at: checkpoint, isFinal: isFinal) }
   }
 
   /// Connects if need be, and makes every error one of the adapter's.

@@ -110,7 +110,8 @@ import Testing
       (.float(.greatestFiniteMagnitude), "1.7976931348623157e+308"),
       (.float(-.greatestFiniteMagnitude), "-1.7976931348623157e+308"),
       (.float(.infinity), "Infinity"), (.float(-.infinity), "-Infinity"), (.float(0), "0"),
-      (.float(0.1), "0.1"), (.float(0.1 + 0.2), "0.30000000000000004"), (.float(1e23), "9.999999999999999e+22"),
+      (.float(0.1), "0.1"), (.float(0.1 + 0.2), "0.30000000000000004"),
+      (.float(1e23), "9.999999999999999e+22"),
       (.float(9_007_199_254_740_992), "9.007199254740992e+15"),
       (.float(1.0 / 3), "0.3333333333333333"),
     ]
