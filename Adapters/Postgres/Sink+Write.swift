@@ -3,12 +3,6 @@ import HeadwaterRelational
 import HeadwaterStream
 
 extension Sink {
-  /// From how many new rows of a table COPY costs less than an INSERT of arrays.
-  private static let copiedRows = 400
-  /// From how many changed rows of a table a staging table costs less than an INSERT of arrays.
-  private static let stagedRows = 8_000
-  /// The most rows in one INSERT of arrays.
-  static let arrayRows = 10_000
   /// After how many bytes what is copied is sent.
   private static let copyChunk = 256 << 10
 
@@ -74,13 +68,13 @@ extension Sink {
     if layout?.isFilling != true {
       let created = rest.filter { $0.before == nil }
       // What the source calls new is new here, unless somebody wrote past the mirror: then it is an upsert.
-      if created.count >= Sink.copiedRows, try copyNew(created, with: group.writer) {
+      if created.count >= paths.copiedRows, try copyNew(created, with: group.writer) {
         rest = rest.filter { $0.before != nil }
       }
     }
-    if rest.count >= Sink.stagedRows { return try stage(rest, with: group.writer) }
-    for start in stride(from: 0, to: rest.count, by: Sink.arrayRows) {
-      let part = Array(rest[start..<min(start + Sink.arrayRows, rest.count)])
+    if rest.count >= paths.stagedRows { return try stage(rest, with: group.writer) }
+    for start in stride(from: 0, to: rest.count, by: paths.arrayRows) {
+      let part = Array(rest[start..<min(start + paths.arrayRows, rest.count)])
       try connection.run(group.writer.upsert, group.writer.arrays(of: part))
     }
   }
@@ -100,10 +94,12 @@ extension Sink {
 
   /// Puts rows in the place of those of their keys by way of a table of their own.
   private func stage(_ changes: [Change], with writer: TableWriter) throws {
-    let stage = "pg_temp.\"headwater_stage_\(writer.table.collection)\""
+    let name = "headwater_stage_\(writer.table.collection)"
+    let stage = "pg_temp.\(name)"
+    // A batch may come here twice for one table, before and after a step that is no change.
     try connection.execute(
-      "CREATE TEMPORARY TABLE \(stage.dropFirst(8)) ON COMMIT DROP AS SELECT \(writer.names) FROM "
-        + "\(writer.target) WITH NO DATA")
+      "DROP TABLE IF EXISTS \(stage); CREATE TEMPORARY TABLE \(name) ON COMMIT DROP AS SELECT "
+        + "\(writer.names) FROM \(writer.target) WITH NO DATA")
     try copy(changes, with: writer, into: stage)
     try connection.execute("ANALYZE \(stage)")
     let matches = writer.table.primaryKey.map {
