@@ -111,6 +111,12 @@ let package = Package(
       name: "HeadwaterLogTests", dependencies: ["HeadwaterLog", "HeadwaterModel"],
       swiftSettings: strict),
     .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "Headwater", "HeadwaterSync", "HeadwaterMemory", "HeadwaterStore", "HeadwaterSodium",
+        "HeadwaterStream", "HeadwaterLog", "HeadwaterModel",
+      ], swiftSettings: strict),
+    .testTarget(
       name: "HeadwaterSyncTests",
       dependencies: ["HeadwaterSync", "HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"],
       swiftSettings: strict),
