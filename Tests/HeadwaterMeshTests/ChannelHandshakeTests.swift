@@ -65,7 +65,7 @@ import Testing
     var a = try side(.initiator, 1, expecting: signer(3).principal)
     var b = try side(.responder, 2)
     let reply = try b.reply(to: a.hello())
-    let error = channelError { try a.answer(to: reply) }
+    let error = refusal { try a.answer(to: reply) }
     #expect(error?.code == .unauthenticated)
   }
 
@@ -80,12 +80,12 @@ import Testing
     var a = try side(.initiator, 1)
     var b = try side(.responder, 2, signer: Impostor())
     let reply = try b.reply(to: a.hello())
-    #expect(channelError { try a.answer(to: reply) }?.code == .unauthenticated)
+    #expect(refusal { try a.answer(to: reply) }?.code == .unauthenticated)
 
     var c = try side(.initiator, 1, signer: Impostor())
     var d = try side(.responder, 2)
     let answer = try c.answer(to: d.reply(to: c.hello()))
-    #expect(channelError { try d.finish(with: answer) }?.code == .unauthenticated)
+    #expect(refusal { try d.finish(with: answer) }?.code == .unauthenticated)
   }
 
   /// A signature that somebody gave in one handshake is worth nothing in another, nor in the other role.
@@ -106,7 +106,7 @@ import Testing
     var a = try side(.initiator, 1)
     var b = try side(.responder, 2, signer: Replay(identity: overheard))
     let reply = try b.reply(to: a.hello())
-    #expect(channelError { try a.answer(to: reply) }?.code == .unauthenticated)
+    #expect(refusal { try a.answer(to: reply) }?.code == .unauthenticated)
     #expect(
       digest
         != PeerIdentity.digest(
@@ -128,10 +128,10 @@ import Testing
       PeerIdentity(suite: 1, publicKey: [], signature: []),
     ] {
       #expect(
-        channelError { try PeerIdentity(encoded: bad.encoded, suite: suite) }?.code
+        refusal { try PeerIdentity(encoded: bad.encoded, suite: suite) }?.code
           == .unauthenticated)
     }
-    #expect(channelError { try PeerIdentity(encoded: good.encoded + [0], suite: suite) } != nil)
+    #expect(refusal { try PeerIdentity(encoded: good.encoded + [0], suite: suite) } != nil)
   }
 
   @Test(arguments: [1, 2, 3] as [UInt64]) func alteredHandshakesFail(_ seed: UInt64) throws {

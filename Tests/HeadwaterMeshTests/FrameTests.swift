@@ -29,7 +29,7 @@ import struct NIOCore.ByteBuffer
       var assembler = MessageAssembler(awaitsReady: false)
       for (kind, body) in frames.dropLast() { _ = try accept(&assembler, kind, body) }
       let (kind, body) = try #require(frames.last)
-      #expect(channelError { try accept(&assembler, kind, body) }?.code == .invalid)
+      #expect(refusal { try accept(&assembler, kind, body) }?.code == .invalid)
     }
     try refuses((.ready, []))
     try refuses((.last, []))
@@ -41,17 +41,17 @@ import struct NIOCore.ByteBuffer
     try refuses((.part, [1]), (.end, []))
     try refuses((.end, []), (.heartbeat, []))
     var initiator = MessageAssembler(awaitsReady: true)
-    #expect(channelError { try accept(&initiator, .last, [1]) }?.code == .invalid)
+    #expect(refusal { try accept(&initiator, .last, [1]) }?.code == .invalid)
     var unknown = MessageAssembler(awaitsReady: false)
     let empty = UnsafeRawBufferPointer(start: nil, count: 0)
-    #expect(channelError { try unknown.accept(kind: 6, body: empty) }?.code == .invalid)
+    #expect(refusal { try unknown.accept(kind: 6, body: empty) }?.code == .invalid)
   }
 
   @Test func messagesHaveALimit() throws {
     var assembler = MessageAssembler(awaitsReady: false)
     let part = [UInt8](repeating: 1, count: FrameLimits.bodyByteCount)
     for _ in 0..<16 { #expect(try accept(&assembler, .part, part) == .none) }
-    #expect(channelError { try accept(&assembler, .part, part) }?.code == .invalid)
+    #expect(refusal { try accept(&assembler, .part, part) }?.code == .invalid)
   }
 
   /// Both directions change their keys at the same frames, for as long as it goes on.

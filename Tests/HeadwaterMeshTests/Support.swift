@@ -45,7 +45,8 @@ func channelError<R>(_ body: () async throws -> R) async -> ChannelError? {
   }
 }
 
-func channelError<R>(_ body: () throws -> R) -> ChannelError? {
+/// The same of what does not wait.
+func refusal<R>(_ body: () throws -> R) -> ChannelError? {
   do {
     _ = try body()
     return nil

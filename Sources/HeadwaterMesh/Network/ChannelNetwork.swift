@@ -20,7 +20,7 @@ public final class ChannelNetwork: Sendable {
   private let signer: any Signer
   private let suite: any CryptoSuite
   private let staticKey: NoiseKeyPair
-  private let group: MultiThreadedEventLoopGroup
+  let group: MultiThreadedEventLoopGroup
   private let open = Mutex(0)
   private let isShutDown = Mutex(false)
 
@@ -100,9 +100,12 @@ public final class ChannelNetwork: Sendable {
 
   /// Listens; with port 0 the system chooses one, which the listener's `address` tells.
   ///
-  /// - Parameter admits: whether to talk to that address at all. Called on a thread that must not wait.
+  /// - Parameters:
+  ///   - admits: whether to talk to that address at all. Called on a thread that must not wait.
+  ///   - failed: is told of handshakes that came to nothing.
   public func listen(
-    on address: PeerAddress, admits: @escaping @Sendable (IPAddress) -> Bool = { _ in true }
+    on address: PeerAddress, admits: @escaping @Sendable (IPAddress) -> Bool = { _ in true },
+    failed: @escaping @Sendable (IPAddress, HeadwaterSync.ChannelError) -> Void = { _, _ in }
   ) async throws(ChannelError) -> ChannelListener {
     try checkIsOpen()
     let pending = PendingConnections(
@@ -121,7 +124,11 @@ public final class ChannelNetwork: Sendable {
               let place = pending.enter(ip)
             else { throw ChannelError(.closed, "this address may not connect now") }
             let stream = try self.attach(to: channel) { place.leave() }
-            Task { await self.answer(stream, place: place, queue: queue) }
+            Task {
+              if let error = await self.answer(stream, place: place, queue: queue) {
+                failed(ip, error)
+              }
+            }
           }
         }
         .bind(host: address.host, port: Int(address.port)).get()
@@ -135,15 +142,17 @@ public final class ChannelNetwork: Sendable {
     }
   }
 
-  /// The responder's side of one connection. Whoever does not finish the handshake is told nothing.
+  /// The responder's side of one connection; gives why it came to nothing, which the other side is not told.
   private func answer(
     _ stream: ByteStream, place: PendingConnections.Place, queue: AcceptQueue
-  ) async {
+  ) async -> ChannelError? {
     do throws(ChannelError) {
       let channel = try await handshake(as: .responder, on: stream, expected: nil)
       if !queue.add(channel, place) { await channel.close() }
+      return nil
     } catch {
       stream.fail(error)
+      return error
     }
   }
 
