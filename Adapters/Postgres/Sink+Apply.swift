@@ -87,6 +87,7 @@ extension Sink {
         "The tables of the schema \(places.own) were made with other options (\(stored.isEmpty ? "none" : stored)): "
           + "a new generation will have \(options.isEmpty ? "none" : options).", recovery: .rebuild)
     }
+    if isSnapshot, layout?.isKeyed == false, try copySnapshot(batch.steps, plan) { return }
     var changes: [Change] = []
     func flush() throws {
       guard !changes.isEmpty else { return }

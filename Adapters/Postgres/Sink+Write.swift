@@ -63,6 +63,29 @@ extension Sink {
     }
   }
 
+  /// Copies a page of a snapshot into tables without keys, from where the rows stand in the batch: they are never
+  /// gathered anywhere. False where the page is not of new rows only.
+  func copySnapshot(_ steps: [ChangeBatch.Step], _ plan: RelationalPlan) throws -> Bool {
+    let isAllNew = steps.allSatisfy { step in
+      if case .change(let change) = step { change.after != nil } else { false }
+    }
+    guard isAllNew, !steps.isEmpty else { return false }
+    try checkTargets(plan)
+    var index = steps.startIndex
+    while case .change(let first)? = index < steps.endIndex ? steps[index] : nil {
+      let writer = try writer(first.collection, plan)
+      try copy(into: writer.copy) { buffer in
+        guard index < steps.endIndex, case .change(let change) = steps[index],
+          change.collection == first.collection
+        else { return false }
+        try writer.append(change, to: buffer)
+        index += 1
+        return true
+      }
+    }
+    return true
+  }
+
   private func upsert(_ group: Group) throws {
     var rest = group.upserts
     if layout?.isFilling != true {
@@ -117,11 +140,20 @@ extension Sink {
   {
     let sql =
       stage.map { "COPY \($0) (\(writer.names)) FROM STDIN (FORMAT binary)" } ?? writer.copy
+    var rest = changes[...]
+    try copy(into: sql) { buffer in
+      guard let change = rest.popFirst() else { return false }
+      try writer.append(change, to: buffer)
+      return true
+    }
+  }
+
+  /// Runs a COPY of the rows that `next` appends to a buffer, one a call, until it returns false.
+  private func copy(into sql: String, next: (WireBuffer) throws -> Bool) throws {
     try connection.copy(sql) { send in
       let buffer = WireBuffer(capacity: Sink.copyChunk + (16 << 10))
       Sink.copyHead.withUnsafeBytes { buffer.append($0) }
-      for change in changes {
-        try writer.append(change, to: buffer)
+      while try next(buffer) {
         if buffer.count >= Sink.copyChunk { try send(buffer) }
       }
       buffer.append(Int16(-1))

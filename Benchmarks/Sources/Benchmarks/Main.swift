@@ -5,8 +5,8 @@ import SQLiteDriver
 /// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [--megabytes N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
   static let names = [
-    "import", "single", "mirror", "latency", "documents", "postgres", "open", "verdicts",
-    "revocation", "sync", "channel",
+    "import", "single", "mirror", "latency", "documents", "postgres", "snapshot", "open",
+    "verdicts", "revocation", "sync", "channel",
   ]
 
   static func main() async throws {
@@ -52,6 +52,7 @@ import SQLiteDriver
       case "channel": try await Channels.run(megabytes: megabytes)
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)
+      case "snapshot": try await PostgresSnapshot.all(rows)
       default: try await Ingest.opening(operations)
       }
     }

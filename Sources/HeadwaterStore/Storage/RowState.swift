@@ -100,7 +100,7 @@ final class RowTable {
   /// How many rows an operation may have in memory at once; beyond, they are written and read again.
   static let heldRows = 131_072
 
-  private enum Flag {
+  enum Flag {
     static let live: Int64 = 1
     static let visible: Int64 = 2
     static let touches: Int64 = 4
@@ -108,8 +108,8 @@ final class RowTable {
     static let kindsShift: Int64 = 3
   }
 
-  private let db: Connection
-  private let layouts: SchemaPlan
+  let db: Connection
+  let layouts: SchemaPlan
   @exclusivity(unchecked) private var byKey: [StorageKey: RowState] = [:]
   @exclusivity(unchecked) private var byNumber = NumberMap<RowState>()
   @exclusivity(unchecked) private var dirty: [RowState] = []
@@ -127,7 +127,7 @@ final class RowTable {
     nextNumber = try StoreFile.nextNumber(db, "row")
   }
 
-  private static let columns = "number, key, flags, creator, creates, stamps, image, masked"
+  static let columns = "number, key, flags, creator, creates, stamps, image, masked"
 
   func row(_ storageKey: StorageKey) throws -> RowState? {
     if let row = byKey[storageKey] { return row }
@@ -263,11 +263,11 @@ final class RowTable {
     return row
   }
 
-  private static func damaged(_ number: Int64) -> StoreError {
+  static func damaged(_ number: Int64) -> StoreError {
     StoreError(.damaged, "row \(number) is damaged in the store: restore it from a backup")
   }
 
-  private func numbers(_ bytes: [UInt8]) throws(DecodingError) -> [Int64] {
+  func numbers(_ bytes: [UInt8]) throws(DecodingError) -> [Int64] {
     var reader = CanonicalReader(bytes)
     var result: [Int64] = []
     while !reader.isAtEnd { result.append(try reader.int()) }
