@@ -119,7 +119,7 @@ let package = Package(
     .testTarget(
       name: "HeadwaterSyncTests",
       dependencies: ["HeadwaterSync", "HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"],
-      swiftSettings: strict),
+      exclude: ["reconcile.py"], swiftSettings: strict),
     .testTarget(
       name: "HeadwaterSodiumTests",
       dependencies: ["HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"], swiftSettings: strict),

@@ -8,8 +8,9 @@ import Synchronization
 /// What is said on a connection is not its business: `serve` is called once for each that is kept, on a task of its
 /// own, and says how it went. The decisions are those of `PeerTable`; this is the clock and the sockets around it.
 public actor Mesh {
-  /// Uses one connection to its end. The mesh closes it afterwards.
-  public typealias Serve = @Sendable (SecureChannel) async -> PeerTable.Outcome
+  /// Uses one connection to its end. The mesh closes it afterwards. The second argument is the address that this
+  /// side dialled, if it did.
+  public typealias Serve = @Sendable (SecureChannel, PeerAddress?) async -> PeerTable.Outcome
 
   private struct Connection {
     let channel: SecureChannel
@@ -176,7 +177,7 @@ public actor Mesh {
       var outcome = PeerTable.Outcome.failed
       if isKept {
         await mesh.begin(id, connection)
-        outcome = await mesh.serve(channel)
+        outcome = await mesh.serve(channel, dialled)
       }
       await channel.close()
       await mesh.ended(id, outcome)

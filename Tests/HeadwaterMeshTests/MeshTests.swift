@@ -36,7 +36,7 @@ import Testing
   /// A mesh whose connections are listened to until they end.
   private func mesh(
     _ number: UInt8, _ configuration: MeshConfiguration, _ diary: Diary = Diary(),
-    serve: @escaping Mesh.Serve = { channel in
+    serve: @escaping Mesh.Serve = { channel, _ in
       do {
         while try await channel.receive() != nil {}
         return .done
@@ -91,7 +91,7 @@ import Testing
 
   @Test func whoMisbehavesIsBanned() async throws {
     let diary = Diary()
-    let one = try await mesh(1, configuration(), diary) { _ in .misbehaved(.garbage) }
+    let one = try await mesh(1, configuration(), diary) { _, _ in .misbehaved(.garbage) }
     let address = await one.addresses[0]
     let two = try await mesh(
       2, configuration(peers: [address]) { $0.limits.longestPauseConfigured = 300 })

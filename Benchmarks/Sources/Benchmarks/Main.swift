@@ -6,7 +6,7 @@ import SQLiteDriver
 @main struct Benchmarks {
   static let names = [
     "import", "single", "mirror", "latency", "documents", "postgres", "snapshot", "open",
-    "verdicts", "revocation", "sync", "channel",
+    "verdicts", "revocation", "sync", "channel", "receive",
   ]
 
   static func main() async throws {
@@ -50,6 +50,7 @@ import SQLiteDriver
         try Sync.reconciliation()
         try await Sync.stored(operations)
       case "channel": try await Channels.run(megabytes: megabytes)
+      case "receive": try await Receiving.run(operations)
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)
       case "snapshot": try await PostgresSnapshot.all(rows)
