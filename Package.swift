@@ -68,7 +68,8 @@ let package = Package(
     .target(
       name: "Headwater",
       dependencies: [
-        "HeadwaterModel", "HeadwaterLog", "HeadwaterStream", "HeadwaterStore", "HeadwaterSodium",
+        "HeadwaterModel", "HeadwaterLog", "HeadwaterStream", "HeadwaterStore", "HeadwaterSync",
+        "HeadwaterSodium",
       ],
       swiftSettings: strict),
     .executableTarget(

@@ -3,6 +3,7 @@
 @_exported import HeadwaterSodium
 @_exported import HeadwaterStore
 @_exported import HeadwaterStream
+@_exported import HeadwaterSync
 
 /// Opens and makes stores with the defaults wired together: BLAKE2b-256 and Ed25519 of libsodium.
 public enum Headwater {

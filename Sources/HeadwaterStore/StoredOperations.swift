@@ -32,6 +32,9 @@ public final class StoredOperations: OperationSet {
   }
 
   public var count: Int { order.count }
+  /// The local number of the operation that came last.
+  public var lastNumber: Int64 { order.lastNumber }
+  func record(_ number: Int64) throws -> OperationRecord { try log.record(number) }
 
   public func rank(of bound: Bound) throws -> Int {
     guard bound < .end else { return order.count }

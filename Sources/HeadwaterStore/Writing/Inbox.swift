@@ -40,6 +40,9 @@ public actor Inbox {
   /// The parents that are waited for, sorted.
   public var missing: [Digest] { room.missing }
 
+  /// Those of them that do not wait themselves, sorted: what to ask for.
+  public var wanted: [Digest] { room.wanted }
+
   /// Takes operations, and with them what has waited for them.
   ///
   /// - Throws: the failures of the store's storage; then some may have been admitted and others be forgotten.
