@@ -29,6 +29,7 @@ import Testing
     configuration.limits.inboundPerHost = 64
     configuration.limits.exchangeInterval = 1_000
     configuration.limits.longestPauseConfigured = 500
+    configuration.channels = .patient
     configuration.threads = 1
     change(&configuration)
     return configuration
