@@ -25,7 +25,7 @@ public actor Mesh {
   private let gate = Gate()
   private let start = ContinuousClock.now
   private var table: PeerTable
-  private var generator = SystemRandomNumberGenerator()
+  private var generator: JitterGenerator
 
   private var listeners: [ChannelListener] = []
   private var connections: [UInt64: Connection] = [:]
@@ -47,6 +47,7 @@ public actor Mesh {
     self.configuration = configuration
     self.serve = serve
     self.observe = observe
+    generator = JitterGenerator(seed: suite.randomBytes(8))
     network = try ChannelNetwork(
       signer: signer, suite: suite, configuration: configuration.channels,
       threads: configuration.threads)
@@ -238,6 +239,21 @@ public actor Mesh {
         perform(table.misbehaved(id, .badExchange, now: now))
       }
     }
+  }
+}
+
+/// SplitMix64: for pauses and the choice of peers, which need not be hard to guess.
+private struct JitterGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: [UInt8]) { state = seed.reduce(0) { $0 << 8 | UInt64($1) } }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
   }
 }
 

@@ -101,7 +101,7 @@ import Testing
   // MARK: Silence
 
   private static var impatient: ChannelConfiguration {
-    var configuration = ChannelConfiguration()
+    var configuration = ChannelConfiguration.patient
     configuration.heartbeatInterval = .milliseconds(100)
     configuration.silenceLimit = .seconds(2)
     return configuration
@@ -218,7 +218,7 @@ import Testing
   }
 
   @Test func channelsThatNobodyTakesAreBounded() async throws {
-    var configuration = ChannelConfiguration()
+    var configuration = ChannelConfiguration.patient
     configuration.pendingLimit = 3
     let ends = try await Ends(listening: configuration)
     var channels: [SecureChannel] = []

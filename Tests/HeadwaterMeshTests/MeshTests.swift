@@ -28,6 +28,8 @@ import Testing
     configuration.limits.firstPause = 100
     configuration.limits.inboundPerHost = 64
     configuration.limits.exchangeInterval = 1_000
+    configuration.limits.longestPauseConfigured = 500
+    configuration.channels = .patient
     configuration.threads = 1
     change(&configuration)
     return configuration

@@ -93,11 +93,17 @@ import Testing
     }
   }
 
-  @Test func whoComesBackReplacesWhatIsDead() {
-    var table = table(1)
-    #expect(table.connected(inbound(1, 2), now: 0) == [])
-    #expect(table.connected(inbound(2, 2), now: 20_000) == [.close(1, .duplicate)])
-    #expect(table.connections.map(\.id) == [2])
+  /// The peer dials again: it knows best whether it still has the first connection.
+  @Test func whoDialsTwiceChooses() throws {
+    var there = table(1)
+    #expect(there.connected(inbound(1, 2), now: 0) == [])
+    #expect(there.connected(inbound(2, 2), now: 20_000) == [])
+    #expect(there.connections.map(\.id) == [1, 2])
+    var here = table(2)
+    #expect(here.connected(outbound(1, 1, to: try address("8.8.8.8:1")), now: 0) == [])
+    #expect(
+      here.connected(outbound(2, 1, to: try address("9.9.9.9:1")), now: 20_000)
+        == [.close(2, .duplicate)])
   }
 
   @Test func oneKeyInTwoPlacesIsTwoNodes() {

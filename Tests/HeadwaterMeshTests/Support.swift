@@ -69,6 +69,15 @@ extension PeerAddress {
   static let anyLocal = PeerAddress("127.0.0.1:0")!
 }
 
+extension ChannelConfiguration {
+  /// For machines on which many tests run at once.
+  static var patient: ChannelConfiguration {
+    var configuration = ChannelConfiguration()
+    configuration.handshakeTimeout = .seconds(60)
+    return configuration
+  }
+}
+
 /// Two networks and a listener of the second.
 struct Ends {
   let here: ChannelNetwork
@@ -76,7 +85,7 @@ struct Ends {
   let listener: ChannelListener
 
   init(
-    configuration: ChannelConfiguration = ChannelConfiguration(),
+    configuration: ChannelConfiguration = .patient,
     listening: ChannelConfiguration? = nil, on address: PeerAddress = .anyLocal
   ) async throws {
     here = try ChannelNetwork(

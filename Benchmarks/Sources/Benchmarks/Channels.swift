@@ -114,6 +114,8 @@ enum Channels {
 
   /// Milliseconds of CPU for encrypting and decrypting a MiB in pieces of 64 KiB, without anything around.
   private static func cipherAlone(_ megabytes: Int) -> Double {
+    // Initialises the library, which chooses the fastest code that the processor can run only then.
+    _ = SodiumSuite()
     let piece = 65_517
     var buffer = [UInt8](repeating: 7, count: piece + 16)
     let (key, nonce) = ([UInt8](repeating: 1, count: 32), [UInt8](repeating: 2, count: 12))

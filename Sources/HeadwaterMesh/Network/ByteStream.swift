@@ -12,6 +12,9 @@ final class ByteStream: Sendable {
   let channel: any NIOCore.Channel
   let configuration: ChannelConfiguration
   let state: Mutex<ByteStreamState>
+  // Encrypts once there are keys. Held while a frame is encrypted and handed over, so that frames go in their
+  // order; not by the event loop, which only needs `state` to write them. Taken before `state`.
+  private let writer = Mutex<FrameWriter?>(nil)
   private let onInactive: @Sendable () -> Void
 
   init(
@@ -79,18 +82,32 @@ final class ByteStream: Sendable {
 
   /// Hands over a message of the handshake, with its length before it.
   func writeHandshake(_ message: [UInt8]) throws(ChannelError) {
-    if try state.withLock({ $0.append(handshake: message) }).get() { scheduleFlush() }
+    var frame = ByteBuffer()
+    frame.writeInteger(UInt16(message.count))
+    frame.writeBytes(message)
+    if try state.withLock({ $0.append(frame, now: .now()) }).get() { scheduleFlush() }
   }
 
   /// From here on there is `write`.
-  func startSealing(with key: Secret) { state.withLock { $0.startSealing(with: key) } }
+  func startSealing(with key: Secret) {
+    writer.withLock { $0 = FrameWriter(key: key) }
+    state.withLock { $0.hasKeys = true }
+  }
 
   /// Both sides have agreed on the channel: nobody waits for a handshake any more.
   func established() { state.withLock { $0.established(now: .now()) } }
 
   /// Encrypts a frame and hands it over. Never waits.
   func write(_ kind: FrameKind, _ body: ArraySlice<UInt8> = []) throws(ChannelError) {
-    if try state.withLock({ $0.append(kind, body, now: .now()) }).get() { scheduleFlush() }
+    let outcome = writer.withLock { writer -> Result<Bool, ChannelError> in
+      do throws(NoiseError) {
+        guard let frame = try writer?.frame(kind, body) else { throw NoiseError.outOfTurn }
+        return state.withLock { $0.append(frame, now: .now()) }
+      } catch {
+        return .failure(ChannelError(error))
+      }
+    }
+    if try outcome.get() { scheduleFlush() }
   }
 
   private func scheduleFlush() { onLoop { _ in self.flush() } }
@@ -138,8 +155,12 @@ final class ByteStream: Sendable {
   /// The socket is shut in one direction first: closing it with bytes unread would make the system
   /// reset the connection, and the peer could lose the farewell.
   func close() async {
-    let (isFirst, waiting) = state.withLock { state in
-      (state.beginClosing(now: .now()), state.end(ByteStream.closedHere))
+    let (isFirst, waiting) = writer.withLock { writer in
+      // If it cannot be encrypted, the connection ends without.
+      let farewell = try? writer?.frame(.end, [])
+      return state.withLock { state in
+        (state.beginClosing(farewell, now: .now()), state.end(ByteStream.closedHere))
+      }
     }
     for continuation in waiting { continuation.resume() }
     if isFirst {

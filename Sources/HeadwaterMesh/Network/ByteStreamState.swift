@@ -18,8 +18,8 @@ struct ByteStreamState: ~Copyable {
   private var isFlushScheduled = false
   var writer: CheckedContinuation<Void, Never>?
 
-  // Encrypts, once there are keys.
-  private var sealer: FrameSealer?
+  /// Whether frames are encrypted: the peer has shown that it can shake hands.
+  var hasKeys = false
   /// Whether both sides have agreed on the channel.
   private(set) var isEstablished = false
 
@@ -32,6 +32,8 @@ struct ByteStreamState: ~Copyable {
   private var lastSent: NIODeadline
   private var lastProgress: NIODeadline
 
+  /// Frames up to this length are copied into one buffer, longer ones are buffers of their own.
+  private static let sharedByteCount = 2_048
   /// What an unfinished handshake may have sent ahead, in bytes.
   private static let handshakeByteCount = 1 << 16
 
@@ -54,7 +56,7 @@ struct ByteStreamState: ~Copyable {
       // Copied, so that a few bytes do not keep a large buffer.
       inbound.writeImmutableBuffer(bytes)
     }
-    return sealer != nil || inbound.readableBytes <= ByteStreamState.handshakeByteCount
+    return hasKeys || inbound.readableBytes <= ByteStreamState.handshakeByteCount
   }
 
   /// Whether to read on; if not, taking what is here resumes it.
@@ -99,64 +101,28 @@ struct ByteStreamState: ~Copyable {
     return .success(unwritten < limit)
   }
 
-  /// Takes a message of the handshake; the result is whether a flush has to be scheduled.
-  mutating func append(handshake message: [UInt8]) -> Result<Bool, ChannelError> {
+  /// Takes the bytes of a frame; the result is whether a flush has to be scheduled.
+  mutating func append(_ frame: ByteBuffer, now: NIODeadline) -> Result<Bool, ChannelError> {
     if let obstacle { return .failure(obstacle) }
-    var buffer = ByteBuffer()
-    buffer.writeInteger(UInt16(message.count))
-    buffer.writeBytes(message)
-    outbound.append(buffer)
-    return .success(handOver(buffer.readableBytes))
+    let count = frame.readableBytes
+    if count > ByteStreamState.sharedByteCount {
+      outbound.append(frame)
+    } else {
+      // Short frames share a buffer.
+      if (outbound.last?.writableBytes ?? 0) < count {
+        outbound.append(
+          ByteBufferAllocator().buffer(capacity: 4 * ByteStreamState.sharedByteCount))
+      }
+      outbound[outbound.count - 1].writeImmutableBuffer(frame)
+    }
+    lastSent = now
+    return .success(handOver(count))
   }
-
-  mutating func startSealing(with key: Secret) { sealer = FrameSealer(key: key) }
 
   /// From here on silence counts, and not the time of the handshake.
   mutating func established(now: NIODeadline) {
     isEstablished = true
     (lastHeard, lastSent, lastProgress) = (now, now, now)
-  }
-
-  /// Encrypts a frame; the result is whether a flush has to be scheduled.
-  mutating func append(
-    _ kind: FrameKind, _ body: ArraySlice<UInt8>, now: NIODeadline
-  ) -> Result<Bool, ChannelError> {
-    if let obstacle { return .failure(obstacle) }
-    do throws(NoiseError) {
-      let count = try seal(kind, body)
-      lastSent = now
-      return .success(handOver(count))
-    } catch {
-      return .failure(ChannelError(error))
-    }
-  }
-
-  private mutating func seal(
-    _ kind: FrameKind, _ body: ArraySlice<UInt8>
-  ) throws(NoiseError) -> Int {
-    let count = FrameSealer.byteCount(ofBody: body.count)
-    // Short frames share a buffer.
-    if (outbound.last?.writableBytes ?? 0) < count {
-      outbound.append(ByteBufferAllocator().buffer(capacity: max(count, 1_024)))
-    }
-    let last = outbound.count - 1
-    var result: Result<Void, NoiseError> = .failure(.outOfTurn)
-    outbound[last].writeWithUnsafeMutableBytes(minimumWritableBytes: count) { room in
-      let output = UnsafeMutableRawBufferPointer(rebasing: room[..<count])
-      body.withUnsafeBytes { body in
-        do throws(NoiseError) {
-          guard sealer != nil else { throw NoiseError.outOfTurn }
-          try sealer?.seal(kind, body, into: output)
-          result = .success(())
-        } catch {
-          result = .failure(error)
-        }
-      }
-      if case .success = result { return count }
-      return 0
-    }
-    try result.get()
-    return count
   }
 
   private mutating func handOver(_ count: Int) -> Bool {
@@ -212,13 +178,11 @@ struct ByteStreamState: ~Copyable {
     return [reader.take(), writer.take()].compactMap { $0 }
   }
 
-  /// Appends the farewell, and forgets what was not read; false if the connection has ended already.
-  mutating func beginClosing(now: NIODeadline) -> Bool {
+  /// Appends the farewell, if there is one, and forgets what was not read; false if the connection has ended already.
+  mutating func beginClosing(_ farewell: ByteBuffer?, now: NIODeadline) -> Bool {
     guard !isClosing, obstacle == nil else { return false }
-    if sealer != nil {
-      // Whether it could be encrypted or not, the connection ends.
-      if case .success = append(.end, [], now: now) { isFlushScheduled = true }
-    }
+    // Whoever closes schedules the flush.
+    if let farewell, case .success = append(farewell, now: now) { isFlushScheduled = true }
     isClosing = true
     inbound = ByteBuffer()
     return true

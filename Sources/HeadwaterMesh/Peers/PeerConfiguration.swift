@@ -28,10 +28,6 @@ public struct PeerLimits: Sendable {
   /// How long a connection must have held for its address to count as good.
   public var goodAfter: Int64 = 60_000
 
-  /// Two connections made so close to each other are taken for made at the same time.
-  /// Longer than a handshake can take.
-  public var simultaneity: Int64 = 15_000
-
   /// Points of misbehaviour at which a peer is banned.
   public var banScore: Int64 = 100
   /// One point is forgiven in this time.

@@ -161,7 +161,7 @@ public struct PeerTable: Sendable {
       !links[$0].isClosing && links[$0].connection.node == connection.node
     }
     for other in others {
-      switch keeps(new, over: other, now: now) {
+      switch keeps(new, over: other) {
       case true?: return [close(other, .duplicate)] + refusals(of: new)
       case false?: return [close(new, .duplicate)]
       case nil: break
@@ -171,19 +171,17 @@ public struct PeerTable: Sendable {
   }
 
   /// Which of two connections with one node stays: the first (true), the second (false), or whichever the
-  /// other side chooses (nil). Both sides choose the same.
-  private func keeps(_ new: Int, over old: Int, now: Int64) -> Bool? {
-    // Whoever connects anew, long after, has lost the old one; this side has not noticed yet.
-    if now - links[old].since > limits.simultaneity { return true }
+  /// other side chooses (nil). From what both sides know, and no clock, so that both choose the same.
+  private func keeps(_ new: Int, over old: Int) -> Bool? {
     let (newIsOurs, oldIsOurs) = (
       links[new].connection.dialled != nil, links[old].connection.dialled != nil
     )
     if newIsOurs != oldIsOurs {
-      // Both have dialled at once: the lesser node's connection stays.
+      // Each side has dialled: the lesser node's connection stays.
       let oursStays = node.lexicographicallyPrecedes(links[new].connection.node)
       return newIsOurs == oursStays
     }
-    // Made by one side twice, by two addresses: that side knows which came first.
+    // One side has dialled twice: that side knows which came first, and whether it still has the first.
     return newIsOurs ? false : nil
   }
 
