@@ -69,7 +69,7 @@ let package = Package(
       name: "Headwater",
       dependencies: [
         "HeadwaterModel", "HeadwaterLog", "HeadwaterStream", "HeadwaterStore", "HeadwaterSync",
-        "HeadwaterSodium",
+        "HeadwaterMesh", "HeadwaterSodium",
       ],
       swiftSettings: strict),
     .executableTarget(

@@ -1,4 +1,5 @@
 @_exported import HeadwaterLog
+@_exported import HeadwaterMesh
 @_exported import HeadwaterModel
 @_exported import HeadwaterSodium
 @_exported import HeadwaterStore

@@ -120,7 +120,6 @@ import Testing
     let bench = try Workbench()
     for arguments in [
       ["upgrade", "s", "--schema", "x", "--as", "a"],
-      ["serve", "s", "--listen", "localhost:1"], ["sync", "s", "peer"],
       ["schema", "diff", "a", "b"],
     ] {
       let outcome = try await bench.run(arguments)

@@ -216,19 +216,34 @@ final class SyncConnection: Sendable {
   private func admit(
     _ batches: AsyncStream<[[UInt8]]>, _ event: AsyncStream<Event>.Continuation
   ) async {
-    let inbox = Inbox(store)
-    do {
-      for await batch in batches {
-        let operations = batch.compactMap { try? SignedOperation.decode($0) }
-        let report = try await inbox.receive(operations)
-        event.yield(
-          .delivered(
-            admitted: report.admitted.map(\.id),
-            rejected: report.rejected.count + batch.count - operations.count,
-            missing: await inbox.wanted))
+    // The next batch is verified while one is admitted; how many there can be is a matter of credit.
+    let (verified, verify) = AsyncStream.makeStream(of: (VerifiedOperations, malformed: Int).self)
+    let suite = store.suite
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask {
+        for await batch in batches {
+          let operations = batch.compactMap { try? SignedOperation.decode($0) }
+          verify.yield(
+            (
+              await VerifiedOperations(operations, suite: suite),
+              malformed: batch.count - operations.count
+            ))
+        }
+        verify.finish()
       }
-    } catch {
-      event.yield(.failed("the store cannot take operations: \(error)"))
+      let inbox = Inbox(store)
+      do {
+        for await (operations, malformed) in verified {
+          let report = try await inbox.receive(operations)
+          event.yield(
+            .delivered(
+              admitted: report.admitted.map(\.id), rejected: report.rejected.count + malformed,
+              missing: await inbox.wanted))
+        }
+      } catch {
+        event.yield(.failed("the store cannot take operations: \(error)"))
+      }
+      group.cancelAll()
     }
   }
 

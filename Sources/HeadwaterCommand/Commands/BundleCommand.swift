@@ -203,7 +203,7 @@ struct BundleApplyCommand: AsyncParsableCommand {
     private mutating func open(_ database: Digest?, _ first: SignedOperation?) throws {
       let store: Store
       if access(path, F_OK) == 0 {
-        store = try Headwater.open(path, forWriting: true)
+        store = try Headwater.open(path, forWriting: true, options: .patient)
         guard store.database == database else {
           throw Failure(
             "invalid",

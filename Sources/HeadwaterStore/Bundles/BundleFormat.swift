@@ -13,6 +13,9 @@ enum BundleFormat {
   /// A length of zero, the count and the hash.
   static let endBytes = 4 + 8 + Digest.byteCount
 
+  /// The most bytes of an operation as it travels.
+  static let operationBytes = Limits.operationBytes + (128 << 10)
+
   static func bigEndian(_ number: some FixedWidthInteger) -> [UInt8] {
     withUnsafeBytes(of: number.bigEndian) { Array($0) }
   }
@@ -30,7 +33,6 @@ public struct BundleError: Error, Hashable, Sendable, CustomStringConvertible {
 public struct BundleWriter {
   private var hash: any StreamingHash
   private var count: UInt64 = 0
-  private var writer = CanonicalWriter()
 
   /// Bytes that are to be written next.
   public private(set) var pending: [UInt8]
@@ -48,10 +50,9 @@ public struct BundleWriter {
 
   /// Adds an operation. Its parents should come before it, so that a reader need not keep it.
   public mutating func add(_ operation: SignedOperation) {
-    writer.removeAll()
-    operation.encode(into: &writer)
-    append(BundleFormat.bigEndian(UInt32(writer.bytes.count)))
-    append(writer.bytes)
+    let bytes = operation.encode()
+    append(BundleFormat.bigEndian(UInt32(bytes.count)))
+    append(bytes)
     count += 1
   }
 
@@ -112,18 +113,13 @@ public struct BundleReader {
       guard start == bytes.count else { throw BundleError(message: "something follows its end") }
       return nil
     }
-    guard length <= SignedOperation.maximumBytes else {
+    guard length <= BundleFormat.operationBytes else {
       throw BundleError(
         message: "operation \(count + 1) would have \(length) bytes: it is damaged")
     }
     guard bytes.count - start - 4 >= length, let frame = take(4 + length) else { return nil }
     count += 1
-    var reader = CanonicalReader(Array(frame[4...]))
-    do {
-      let operation = try SignedOperation(from: &reader)
-      try reader.finish()
-      return operation
-    } catch {
+    do { return try SignedOperation.decode(Array(frame[4...])) } catch {
       throw BundleError(message: "operation \(count) cannot be read: the bundle is damaged")
     }
   }
