@@ -69,7 +69,9 @@ import Testing
       try await shared.write(as: Fixture.signer(2)) { try $0.create("Item", [("id", .text("a"))]) }
     }
     #expect(error?.code == .locked)
-    #expect(throws: StoreError.self) { _ = try open(path, options(takesTurns: false, patience: 50)) }
+    #expect(throws: StoreError.self) {
+      _ = try open(path, options(takesTurns: false, patience: 50))
+    }
     try await alone?.write(as: Fixture.signer(1)) { try $0.create("Item", [("id", .text("b"))]) }
     alone = nil
     try await shared.write(as: Fixture.signer(2)) { try $0.create("Item", [("id", .text("c"))]) }

@@ -41,7 +41,8 @@ enum Receiving {
       let bytes = operations.reduce(0) { $0 + $1.body.count + 96 } / operations.count
       Benchmarks.report(
         "\(count) operations of \(bytes) bytes received, \(authors == 1 ? "one author" : "\(authors) authors"), \(await checked.count) signatures checked",
-        "\(Int(Double(count) / cost.wall)) a second (\(Int(cost.cpu / Double(count) * 1e6)) µs CPU each)")
+        "\(Int(Double(count) / cost.wall)) a second (\(Int(cost.cpu / Double(count) * 1e6)) µs CPU each)"
+      )
     }
   }
 

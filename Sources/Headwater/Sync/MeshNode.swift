@@ -40,11 +40,11 @@ public final class MeshNode: Sendable {
     self.replicator = replicator
     let named = Set(configuration.peers.map(\.address))
     mesh = try Mesh(
-      configuration, signer: signer, suite: store.suite, observe: { observe(.mesh($0)) }
-    ) { channel, dialled in
-      let isNamed = dialled.map { named.contains($0) } ?? false
-      return await MeshNode.serve(channel, isNamed: isNamed, store, replicator, observe)
-    }
+      configuration, signer: signer, suite: store.suite, observe: { observe(.mesh($0)) },
+      serve: { channel, dialled in
+        let isNamed = dialled.map { named.contains($0) } ?? false
+        return await MeshNode.serve(channel, isNamed: isNamed, store, replicator, observe)
+      })
   }
 
   /// Where it listens, with the ports that the system chose.

@@ -34,7 +34,8 @@ extension Replicator {
       guard let message = try await channel.receive() else {
         throw SyncError(
           .remote,
-          "the peer closed the connection: it may not let this key connect (its schema's 'allow connect')")
+          "the peer closed the connection: it may not let this key connect (its schema's 'allow connect')"
+        )
       }
       return message
     }

@@ -10,7 +10,8 @@ struct PeerText {
     guard let address = PeerAddress(String(parts[parts.count - 1])), address.port > 0 else {
       throw Failure(
         "invalid",
-        "'\(text)' is no peer: write HOST:PORT, [IPV6]:PORT, or PRINCIPAL@HOST:PORT for that principal only")
+        "'\(text)' is no peer: write HOST:PORT, [IPV6]:PORT, or PRINCIPAL@HOST:PORT for that principal only"
+      )
     }
     self.address = address
     guard parts.count == 2 else {
@@ -20,7 +21,8 @@ struct PeerText {
     guard let principal = Digest(hex: String(parts[0]).lowercased()) else {
       throw Failure(
         "invalid",
-        "'\(parts[0])' is no principal: it has 64 hexadecimal digits, as `headwater key show` prints it")
+        "'\(parts[0])' is no principal: it has 64 hexadecimal digits, as `headwater key show` prints it"
+      )
     }
     self.principal = principal
   }

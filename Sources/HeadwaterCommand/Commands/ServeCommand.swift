@@ -36,7 +36,8 @@ struct ServeCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard !listen.isEmpty || !peer.isEmpty else {
-      throw ValidationError("where to listen, or whom to dial? Give --listen HOST:PORT or --peer HOST:PORT")
+      throw ValidationError(
+        "where to listen, or whom to dial? Give --listen HOST:PORT or --peer HOST:PORT")
     }
   }
 
@@ -44,7 +45,8 @@ struct ServeCommand: AsyncParsableCommand {
     var configuration = MeshConfiguration()
     configuration.listen = try listen.map { text in
       guard let address = PeerAddress(text) else {
-        throw Failure("invalid", "'\(text)' is nothing to listen on: write HOST:PORT or [IPV6]:PORT")
+        throw Failure(
+          "invalid", "'\(text)' is nothing to listen on: write HOST:PORT or [IPV6]:PORT")
       }
       return address
     }
@@ -104,7 +106,8 @@ struct NodeRun: Sendable {
     do {
       let mirror = try await sink.url.mirror(of: store, name: sink.name) { watch.note($0) }
       let checkpoint = try await mirror.synchronise()
-      Output.error.say("headwater: \(sink.url.text) is at position \(checkpoint.position); following")
+      Output.error.say(
+        "headwater: \(sink.url.text) is at position \(checkpoint.position); following")
       try await mirror.run(until: .forever)
     } catch is CancellationError {
       throw CancellationError()

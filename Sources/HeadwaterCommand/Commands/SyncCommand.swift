@@ -164,7 +164,8 @@ enum SyncProgress {
         let count = try await store.read { try $0.status().operations }
         let seconds = (ContinuousClock.now - start).seconds
         line.show(
-          "\(Figures.count(count)) operations, \(Figures.rate(Int(count - first), seconds)) a second")
+          "\(Figures.count(count)) operations, \(Figures.rate(Int(count - first), seconds)) a second"
+        )
         try? await Task.sleep(for: .milliseconds(200))
       }
       line.clear()

@@ -2,11 +2,11 @@ import HeadwaterLog
 import HeadwaterModel
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #elseif canImport(Musl)
-  import Musl
+import Musl
 #else
-  import Darwin
+import Darwin
 #endif
 
 /// Operations from elsewhere, with everything found out about them that needs no store: their ids, what they
