@@ -303,11 +303,11 @@ public final class Store: Sendable {
   ///
   /// Those whose parents come in the same call are admitted after them.
   public func receive(_ operations: [SignedOperation]) async throws -> [Reception] {
-    try await deliver(operations).answers
+    try await deliver(await Verification(suite: suite).verified(operations)).answers
   }
 
   /// The same, and which of the rejected no other copy can make acceptable.
-  func deliver(_ operations: [SignedOperation]) async throws -> (
+  func deliver(_ operations: [ReceivedOperation]) async throws -> (
     answers: [Reception], condemned: Set<Int>
   ) {
     let suite = suite

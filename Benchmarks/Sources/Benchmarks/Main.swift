@@ -6,7 +6,7 @@ import SQLiteDriver
 @main struct Benchmarks {
   static let names = [
     "import", "single", "mirror", "latency", "documents", "postgres", "open", "verdicts",
-    "revocation", "sync",
+    "revocation", "sync", "transfer",
   ]
 
   static func main() async throws {
@@ -47,6 +47,8 @@ import SQLiteDriver
       case "sync":
         try Sync.reconciliation()
         try await Sync.stored(operations)
+        try await Sync.transfer(operations)
+      case "transfer": try await Sync.transfer(operations)
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)
       default: try await Ingest.opening(operations)

@@ -22,6 +22,14 @@ final class SyncConnection: Sendable {
     case cancelled
   }
 
+  /// A batch that is being verified.
+  private struct Batch: Sendable {
+    /// How many there are, and how many of them could be read.
+    let count: Int
+    let readable: Int
+    let verified: Task<VerifiedOperations, Never>
+  }
+
   /// While more than so many bytes wait to be sent, nothing is read.
   private static let unsentBytes = 8 << 20
 
@@ -65,7 +73,8 @@ final class SyncConnection: Sendable {
   {
     let (handled, handle) = AsyncStream.makeStream(of: Void.self)
     let (outgoing, send) = AsyncStream.makeStream(of: [UInt8].self)
-    let (batches, deliver) = AsyncStream.makeStream(of: [[UInt8]].self)
+    let (batches, deliver) = AsyncStream.makeStream(of: Batch.self)
+    let inbox = Inbox(store)
     let nonce = store.suite.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
     let session = Session(
       database: store.database, suite: store.suite.identifier, hasher: store.suite, plan: plan,
@@ -73,7 +82,7 @@ final class SyncConnection: Sendable {
     return await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.read(event, handled) }
       group.addTask { await self.write(outgoing, event) }
-      group.addTask { await self.admit(batches, event) }
+      group.addTask { await self.admit(batches, inbox, event) }
       group.addTask { await self.watch(event) }
       group.addTask {
         while !Task.isCancelled {
@@ -81,7 +90,7 @@ final class SyncConnection: Sendable {
           event.yield(.tick)
         }
       }
-      let result = await self.loop(session, events, handle, send, deliver)
+      let result = await self.loop(session, events, handle, send, deliver, inbox)
       // What is to be sent goes first; then the channel ends, and with it the reader.
       send.finish()
       deliver.finish()
@@ -107,7 +116,8 @@ final class SyncConnection: Sendable {
 
   private func loop(
     _ session: Session, _ events: AsyncStream<Event>, _ handled: AsyncStream<Void>.Continuation,
-    _ send: AsyncStream<[UInt8]>.Continuation, _ deliver: AsyncStream<[[UInt8]]>.Continuation
+    _ send: AsyncStream<[UInt8]>.Continuation, _ deliver: AsyncStream<Batch>.Continuation,
+    _ inbox: Inbox
   ) async -> (Session.Report, SyncError?) {
     var session = session
     var unsent = 0
@@ -118,7 +128,11 @@ final class SyncConnection: Sendable {
         case .send(let bytes):
           unsent += bytes.count
           send.yield(bytes)
-        case .deliver(let operations): deliver.yield(operations)
+        case .deliver(let encoded):
+          let operations = encoded.compactMap { try? SignedOperation.decode($0) }
+          let verified = Task { await inbox.verify(operations) }
+          deliver.yield(
+            Batch(count: encoded.count, readable: operations.count, verified: verified))
         case .inSync: break
         case .close(let error): return .some(error)
         }
@@ -189,7 +203,7 @@ final class SyncConnection: Sendable {
     var handled = handled.makeAsyncIterator()
     do throws(ChannelError) {
       while let bytes = try await channel.receive() {
-        event.yield(.message(bytes))
+        event.yield(.message(PackedMessage.unpack(bytes)))
         guard await handled.next() != nil else { return }
       }
       event.yield(.ended(nil))
@@ -203,7 +217,7 @@ final class SyncConnection: Sendable {
   {
     do throws(ChannelError) {
       for await bytes in outgoing {
-        try await channel.send(bytes)
+        try await channel.send(PackedMessage.pack(bytes))
         event.yield(.sent(bytes.count))
       }
       // Everything is sent, and nothing more comes.
@@ -213,18 +227,17 @@ final class SyncConnection: Sendable {
     }
   }
 
+  /// Has batches admitted one after another, while the next ones are being verified.
   private func admit(
-    _ batches: AsyncStream<[[UInt8]]>, _ event: AsyncStream<Event>.Continuation
+    _ batches: AsyncStream<Batch>, _ inbox: Inbox, _ event: AsyncStream<Event>.Continuation
   ) async {
-    let inbox = Inbox(store)
     do {
       for await batch in batches {
-        let operations = batch.compactMap { try? SignedOperation.decode($0) }
-        let report = try await inbox.receive(operations)
+        let report = try await inbox.receive(await batch.verified.value)
         event.yield(
           .delivered(
             admitted: report.admitted.map(\.id),
-            rejected: report.rejected.count + batch.count - operations.count,
+            rejected: report.rejected.count + batch.count - batch.readable,
             missing: await inbox.wanted))
       }
     } catch {

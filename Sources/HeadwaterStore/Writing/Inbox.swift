@@ -1,6 +1,11 @@
 import HeadwaterLog
 import HeadwaterModel
 
+/// Operations from elsewhere whose hashes, keys and signatures were looked at, with what came of it.
+public struct VerifiedOperations: Sendable {
+  let operations: [ReceivedOperation]
+}
+
 /// Takes operations from one peer in any order, and keeps those whose parents have not come: so many and no more.
 ///
 /// One for each peer, so that a peer who sends what can never be admitted crowds out nobody but himself. What is
@@ -41,20 +46,34 @@ public actor Inbox {
   ///
   /// - Throws: the failures of the store's storage; then some may have been admitted and others be forgotten.
   public func receive(_ operations: [SignedOperation]) async throws -> Report {
+    try await receive(await verify(operations))
+  }
+
+  /// Checks hashes, keys and signatures on all cores; beside whatever the inbox does meanwhile.
+  public nonisolated func verify(_ operations: [SignedOperation]) async -> VerifiedOperations {
+    VerifiedOperations(operations: await Verification(suite: store.suite).verified(operations))
+  }
+
+  /// Takes operations that were verified.
+  public func receive(_ verified: VerifiedOperations) async throws -> Report {
+    try await admit(verified.operations)
+  }
+
+  private func admit(_ operations: [ReceivedOperation]) async throws -> Report {
     var report = Report()
     var batch = operations
     while !batch.isEmpty {
       let (answers, condemned) = try await store.deliver(batch)
-      var next: [SignedOperation] = []
+      var next: [ReceivedOperation] = []
       for (index, (operation, answer)) in zip(batch, answers).enumerated() {
-        let id = store.suite.hash(operation.body)
+        let id = operation.id
         switch answer {
         case .admitted(let verdict):
           report.admitted.append((id, verdict))
-          next += room.release(waitingFor: id).map(\.operation)
-        case .known: next += room.release(waitingFor: id).map(\.operation)
+          next += release(waitingFor: id)
+        case .known: next += release(waitingFor: id)
         case .waiting(let missing):
-          report.evicted += room.add(operation, id: id, missing: missing[0])
+          report.evicted += room.add(operation.signed, id: id, missing: missing[0])
         case .rejected(let reason):
           report.rejected.append((id, reason))
           if condemned.contains(index) { reject(whatWaitsFor: id, &report) }
@@ -71,7 +90,14 @@ public actor Inbox {
     let come = try await store.read { snapshot in
       try missing.filter { try snapshot.log.number(of: $0) != nil }
     }
-    return try await receive(come.flatMap { room.release(waitingFor: $0).map(\.operation) })
+    return try await admit(come.flatMap { release(waitingFor: $0) })
+  }
+
+  /// What waited for an operation: only what was verified is let in to wait.
+  private func release(waitingFor id: Digest) -> [ReceivedOperation] {
+    room.release(waitingFor: id).map {
+      ReceivedOperation(signed: $0.operation, id: $0.id, check: .signed)
+    }
   }
 
   /// What waits for something rejected, however far down, is rejected too. A copy with a bad signature says

@@ -1,16 +1,16 @@
 import HeadwaterLog
 import HeadwaterModel
 
-/// Verifies operations from elsewhere and admits them, parents first.
+/// Admits verified operations from elsewhere, parents first.
 struct Receiver {
   let engine: Engine
   let suite: any CryptoSuite
 
   /// What became of each, and which of the rejected no other copy can make acceptable.
-  func receive(_ operations: [SignedOperation]) throws -> (
+  func receive(_ operations: [ReceivedOperation]) throws -> (
     answers: [Store.Reception], condemned: Set<Int>
   ) {
-    let ids = operations.map { suite.hash($0.body) }
+    let ids = operations.map(\.id)
     var answers: [Store.Reception?] = Array(repeating: nil, count: operations.count)
     // Each operation waits for one of its missing parents at a time, so it is looked at again once a parent.
     var waiting: [Digest: [Int]] = [:]
@@ -29,7 +29,7 @@ struct Receiver {
           continue
         }
       }
-      let (answer, isOfID) = try receive(operations[index], id: ids[index])
+      let (answer, isOfID) = try receive(operations[index])
       answers[index] = answer
       switch answer {
       case .waiting(let missing): waiting[missing[0], default: []].append(index)
@@ -64,23 +64,16 @@ struct Receiver {
 
   /// The answer, and whether it is a rejection of the id: one that is due to the key or signature is of this copy
   /// alone, and another may follow.
-  private func receive(_ signed: SignedOperation, id: Digest) throws -> (Store.Reception, Bool) {
+  private func receive(_ received: ReceivedOperation) throws -> (Store.Reception, Bool) {
+    let (signed, id) = (received.signed, received.id)
     if try engine.log.number(of: id) != nil { return (.known, false) }
-    func reject(_ why: String, isOfID: Bool = false) -> (Store.Reception, Bool) {
+    func reject(_ why: String, isOfID: Bool) -> (Store.Reception, Bool) {
       (.rejected("operation \(id.hex) is rejected: \(why)"), isOfID)
     }
-    guard signed.suite == suite.identifier, signed.publicKey.count == suite.publicKeyByteCount,
-      signed.signature.count == suite.signatureByteCount
-    else { return reject("its key or signature is not of the database's suite") }
+    if case .refused(let why, let isOfID) = received.check { return reject(why, isOfID: isOfID) }
     let operation: Operation
     do { operation = try Operation.decode(signed.body) } catch {
       return reject("\(error)", isOfID: true)
-    }
-    guard suite.principal(of: signed.publicKey) == operation.author else {
-      return reject("its key is not its author's")
-    }
-    guard suite.verify(signed.signature, of: id, by: signed.publicKey) else {
-      return reject("its signature is wrong")
     }
     do {
       switch try engine.admit(
