@@ -23,7 +23,8 @@ extension AdapterError {
         )
       case (_, "3D000"):
         (.permission, .halt, "\(place): \(error.message). Make it with createdb, or name another.")
-      case ("08", _), (_, "57P01"), (_, "57P02"), (_, "57P03"), (_, "57P05"), (_, "25P03"):
+      case ("08", _), (_, "57P01"), (_, "57P02"), (_, "57P03"), (_, "57P05"), (_, "25P03"),
+        (_, "25P04"):
         (.unavailable, .retry, "\(place) ended the connection, or is starting: \(error.message).")
       case (_, "53100"):
         (
@@ -135,7 +136,8 @@ extension Sink {
     let found = try? connection.run(
       "SELECT has_database_privilege(current_database(), 'CREATE'), coalesce((SELECT "
         + "string_agg(DISTINCT quote_ident(pg_get_userbyid(n.nspowner)), ', ') FROM pg_namespace AS n WHERE n.nspname "
-        + "IN ($1::text, $2::text, $3::text) AND NOT pg_has_role(n.nspowner, 'USAGE')), '')",
+        + "IN ($1::text, $2::text, $3::text) AND NOT pg_has_role(n.nspowner, 'USAGE')), ''), "
+        + "has_database_privilege(current_database(), 'TEMPORARY')",
       [.text(places.own), .text(places.tables), .text(places.filling)])
     guard let found, found.rowCount == 1 else { return nil }
     let user = PostgresDialect.quote(connection.user)
@@ -145,6 +147,11 @@ extension Sink {
     }
     if !found.bool(0, 0) {
       return "As the owner of the database, run: GRANT CREATE ON DATABASE "
+        + "\(PostgresDialect.quote(connection.database)) TO \(user);"
+    }
+    // Large batches go by way of a temporary table.
+    if !found.bool(0, 2) {
+      return "As the owner of the database, run: GRANT TEMPORARY ON DATABASE "
         + "\(PostgresDialect.quote(connection.database)) TO \(user);"
     }
     return nil

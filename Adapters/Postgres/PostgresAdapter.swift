@@ -14,12 +14,13 @@ import HeadwaterStream
 ///   made by the first call, made again after it was lost, and closed in `deinit`.
 /// - Several processes may mirror into one schema: each batch moves the checkpoint only from where it continues, so
 ///   of two mirrors only one gets through and the other hears `.diverged`.
-public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
+public actor PostgresAdapter: Adapter, StructureRepairing, VersionKeeping {
   /// Where the mirror is.
   public nonisolated let configuration: PostgresConfiguration
   private nonisolated let executor = QueueExecutor(label: "headwater.postgres")
   private let isCutOff: (@Sendable () -> Bool)?
   private let minimumVersion: Int
+  private let paths: WritePaths
   private var sink: Sink?
 
   /// An adapter for a schema of a database, which must exist. Nothing is connected yet.
@@ -27,16 +28,19 @@ public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
     self.configuration = configuration
     isCutOff = nil
     minimumVersion = Sink.minimumVersion
+    paths = WritePaths()
   }
 
-  /// An adapter whose connection is cut where it is told to, or that wants another version, for tests.
+  /// An adapter whose connection is cut where it is told to, that wants another version or takes other ways of
+  /// writing, for tests.
   package init(
     _ configuration: PostgresConfiguration, minimumVersion: Int? = nil,
-    isCutOff: (@Sendable () -> Bool)? = nil
+    paths: WritePaths = WritePaths(), isCutOff: (@Sendable () -> Bool)? = nil
   ) {
     self.configuration = configuration
     self.isCutOff = isCutOff
     self.minimumVersion = minimumVersion ?? Sink.minimumVersion
+    self.paths = paths
   }
 
   /// Whether the mirror keeps a history, which needs every transaction by itself.
@@ -84,11 +88,18 @@ public actor PostgresAdapter: Adapter, RowInventory, VersionKeeping {
     try withSink { try $0.repair(changes, schema: schema, at: checkpoint) }
   }
 
+  /// Makes dropped and altered tables, columns, constraints, indices and views again. All of it is one transaction.
+  public func repairStructure(schema: Schema, at checkpoint: Checkpoint, isFinal: Bool)
+    async throws(AdapterError) -> [String]
+  {
+    try withSink { try $0.repairStructure(schema: schema, at: checkpoint, isFinal: isFinal) }
+  }
+
   /// Connects if need be, and makes every error one of the adapter's.
   private func withSink<R>(_ body: (Sink) throws -> R) throws(AdapterError) -> R {
     var open: Sink?
     do {
-      let sink = try self.sink ?? Sink(configuration, minimumVersion: minimumVersion)
+      let sink = try self.sink ?? Sink(configuration, minimumVersion: minimumVersion, paths: paths)
       self.sink = sink
       open = sink
       sink.connection.isCutOff = isCutOff

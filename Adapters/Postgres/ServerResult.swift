@@ -101,6 +101,8 @@ package struct ServerError: Error, Sendable, CustomStringConvertible {
       }
       index = text.index(after: index)
     }
+    // That a password was asked for and none was there is libpq's own message, without a code.
+    if state == nil, PQconnectionNeedsPassword(connection) == 1 { state = "28P01" }
     sqlState = state
     message = text
     isConnectionLost = true

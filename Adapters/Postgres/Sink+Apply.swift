@@ -3,9 +3,6 @@ import HeadwaterRelational
 import HeadwaterStream
 
 extension Sink {
-  /// The most changes that are sent at once, without waiting for an answer in between.
-  private static let pipelinedChanges = 500
-
   /// `Adapter.apply`.
   func apply(_ batch: ChangeBatch) throws {
     let next = batch.checkpoint.canonicalBytes
@@ -36,7 +33,7 @@ extension Sink {
   {
     guard let layout, layout.isChecked, let previous, layout.checkpoint == previous,
       !layout.isFilling,
-      batch.steps.count <= Sink.pipelinedChanges, batch.previous?.isPublished == true
+      batch.steps.count <= paths.pipelinedChanges, batch.previous?.isPublished == true
     else { return false }
     var changes: [Change] = []
     for step in batch.steps {
@@ -90,6 +87,7 @@ extension Sink {
         "The tables of the schema \(places.own) were made with other options (\(stored.isEmpty ? "none" : stored)): "
           + "a new generation will have \(options.isEmpty ? "none" : options).", recovery: .rebuild)
     }
+    if isSnapshot, layout?.isKeyed == false, try copySnapshot(batch.steps, plan) { return }
     var changes: [Change] = []
     func flush() throws {
       guard !changes.isEmpty else { return }

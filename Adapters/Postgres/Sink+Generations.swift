@@ -77,8 +77,8 @@ extension Sink {
     try tablesChanged()
   }
 
-  /// The table without keys, in the schema of generations that are being filled.
-  private func createTable(_ table: RelationalTable) -> String {
+  /// The table without keys, in the schema of generations that are being filled or in another.
+  func createTable(_ table: RelationalTable, in place: String? = nil) -> String {
     var lines = table.columns.map { column in
       "\(dialect.quote(column.name)) \(column.nativeType)" + (column.isNullable ? "" : " NOT NULL")
         + (dialect.typeCheck(column.type, column: dialect.quote(column.name)).map {
@@ -88,13 +88,13 @@ extension Sink {
     if configuration.hasProvenance {
       lines += ["_operation text", "_author text", "_changed timestamptz"]
     }
-    return "CREATE TABLE \(Places.qualified(places.filling, table.name)) (\n  "
+    return "CREATE TABLE \(Places.qualified(place ?? places.filling, table.name)) (\n  "
       + lines.joined(separator: ",\n  ") + "\n)"
   }
 
   /// What a table gets when it is full: unique values and indices.
-  private func indices(of table: RelationalTable) -> [String] {
-    let name = Places.qualified(places.filling, table.name)
+  func indices(of table: RelationalTable, in place: String? = nil) -> [String] {
+    let name = Places.qualified(place ?? places.filling, table.name)
     return table.indices.map { index in
       let columns = table.columnList(index.columns, dialect)
       if index.isUnique {
@@ -102,8 +102,7 @@ extension Sink {
           "ALTER TABLE \(name) ADD CONSTRAINT \(dialect.quote(index.name)) UNIQUE (\(columns)) "
           + "DEFERRABLE INITIALLY DEFERRED"
       }
-      let types = index.columns.map { table.columns[$0].type }
-      let method = types.count == 1 ? IndexMethod(types[0]) : .tree
+      let method = method(of: index, table)
       return "CREATE INDEX \(dialect.quote(index.name)) ON \(name) "
         + (method == .document
           ? "USING gin (\(columns) jsonb_path_ops)" : "USING \(method.rawValue) (\(columns))")
@@ -111,15 +110,29 @@ extension Sink {
   }
 
   /// What a table gets when all are full: foreign keys.
-  private func references(of table: RelationalTable, _ plan: RelationalPlan) -> [String] {
-    let name = Places.qualified(places.filling, table.name)
+  func references(of table: RelationalTable, _ plan: RelationalPlan, in place: String? = nil)
+    -> [String]
+  {
+    let place = place ?? places.filling
+    let name = Places.qualified(place, table.name)
     return table.foreignKeys.map { key in
       let target = plan.tables[key.target]
       return
         "ALTER TABLE \(name) ADD FOREIGN KEY (\(table.columnList(key.columns, dialect))) REFERENCES "
-        + "\(Places.qualified(places.filling, target.name)) (\(target.columnList(target.primaryKey, dialect))) "
+        + "\(Places.qualified(place, target.name)) (\(target.columnList(target.primaryKey, dialect))) "
         + "DEFERRABLE INITIALLY DEFERRED"
     }
+  }
+
+  private func method(of index: RelationalTable.Index, _ table: RelationalTable) -> IndexMethod {
+    let types = index.columns.map { table.columns[$0].type }
+    return types.count == 1 ? IndexMethod(types[0]) : .tree
+  }
+
+  /// The name of the index's access method.
+  func indexMethod(_ index: RelationalTable.Index, _ table: RelationalTable) -> String {
+    let method = method(of: index, table)
+    return method == .document ? "gin" : method.rawValue
   }
 
   /// How a column is indexed: a B-tree refuses a row whose value is longer than about 2,700 bytes.
@@ -178,6 +191,7 @@ extension Sink {
     }
     try grantAgain(grants, plan)
     try admitReader()
+    isBeingMended = false
     layout?.publishedGeneration = generation
     layout?.fillingGeneration = nil
     layout?.isKeyed = true

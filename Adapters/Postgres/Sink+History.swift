@@ -21,7 +21,7 @@ extension Sink {
       guard let name = group.writer.table.companion else { continue }
       let history = places.own(name)
       let ended = group.deleted + group.upserts
-      for part in ended.chunked(Sink.arrayRows) {
+      for part in ended.chunked(paths.arrayRows) {
         statements.append(
           (
             closing(history, group.writer),
@@ -29,7 +29,7 @@ extension Sink {
               + group.writer.causes(of: part, alone: true) + [.int(position)]
           ))
       }
-      for part in group.upserts.chunked(Sink.arrayRows) {
+      for part in group.upserts.chunked(paths.arrayRows) {
         statements.append(
           (
             opening(history, group.writer),

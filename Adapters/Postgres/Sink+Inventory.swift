@@ -22,7 +22,8 @@ extension Sink {
     let filling = layout
     layout = nil
     defer { layout = filling }
-    try check(plan, generation: published.generation, in: places.tables)
+    let isFirst = collection == 0 && key == nil && !isBeingMended
+    try check(plan, generation: published.generation, in: places.tables, full: isFirst)
     let table = plan.table(collection)
     let source =
       asReader ? places.own(table.name) : Places.qualified(places.tables, table.name)

@@ -37,10 +37,7 @@ extension Sink {
     for entry in old where !wanted.contains(entry.name) { try dropView(entry.name) }
     for table in plan.tables {
       let columns = table.columns.map { ($0.name, $0.nativeType) } + provenanceColumns
-      let names = columns.map { dialect.quote($0.0) }.joined(separator: ", ")
-      let body =
-        "VIEW \(places.own(table.name)) AS SELECT \(names) FROM "
-        + Places.qualified(places.filling, table.name)
+      let body = viewBody(table, from: places.filling)
       let isOurs = old.contains { $0.name.utf8.elementsEqual(table.name.utf8) }
       let kind = try kind(of: table.name)
       if let kind, !isOurs || kind != "view" { throw occupied(table.name, kind) }
@@ -61,7 +58,15 @@ extension Sink {
     }
   }
 
-  private var provenanceColumns: [(String, String)] {
+  /// What stands behind CREATE in the making of a reader's view.
+  func viewBody(_ table: RelationalTable, from place: String) -> String {
+    let columns = table.columns.map { ($0.name, $0.nativeType) } + provenanceColumns
+    let names = columns.map { dialect.quote($0.0) }.joined(separator: ", ")
+    return "VIEW \(places.own(table.name)) AS SELECT \(names) FROM "
+      + Places.qualified(place, table.name)
+  }
+
+  var provenanceColumns: [(String, String)] {
     configuration.hasProvenance
       ? [
         ("_operation", "text"), ("_author", "text"), ("_changed", "timestamp with time zone"),
@@ -69,13 +74,16 @@ extension Sink {
   }
 
   /// Whether the view may be replaced in place: all its columns are the first of the new ones.
-  private func extends(_ columns: [(String, String)], _ view: String) throws -> Bool {
+  func extends(_ columns: [(String, String)], _ view: String, exactly: Bool = false) throws -> Bool
+  {
     let found = try connection.run(
       "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a "
         + "JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace "
         + "WHERE n.nspname = $1::text AND c.relname = $2::text AND a.attnum > 0 AND NOT a.attisdropped "
         + "ORDER BY a.attnum", [.text(places.own), .text(view)])
-    guard found.rowCount <= columns.count else { return false }
+    guard found.rowCount <= columns.count, !exactly || found.rowCount == columns.count else {
+      return false
+    }
     return (0..<found.rowCount).allSatisfy { row in
       found.text(row, 0) == columns[row].0
         && found.text(row, 1) == String(columns[row].1.split(separator: " COLLATE ")[0])
@@ -92,7 +100,7 @@ extension Sink {
   }
 
   /// What reads the view, in the order in which it can be made again.
-  private func dependents(of view: String) throws -> [Dependent] {
+  func dependents(of view: String) throws -> [Dependent] {
     let found = try connection.run(
       """
       WITH RECURSIVE reads (oid, depth) AS (
@@ -128,7 +136,7 @@ extension Sink {
     for dependent in dependents { try keepAsText(dependent) }
   }
 
-  private func dropView(_ name: String, _ dependents: [Dependent]) throws {
+  func dropView(_ name: String, _ dependents: [Dependent]) throws {
     var statements = dependents.reversed().map { "DROP \($0.kind) \($0.name)" }
     statements.append("DROP VIEW IF EXISTS \(places.own(name))")
     statements.append(
@@ -148,7 +156,7 @@ extension Sink {
   }
 
   /// Makes the view again; if the new columns do not allow it, its text is kept.
-  private func restore(_ dependent: Dependent) throws {
+  func restore(_ dependent: Dependent) throws {
     try connection.execute("SAVEPOINT headwater_restore")
     let statements =
       ["CREATE \(dependent.kind) \(dependent.name) AS \(dependent.definition)"]
@@ -195,6 +203,20 @@ extension Sink {
       FROM pg_namespace AS n, aclexplode(n.nspacl) AS a
       WHERE n.nspname = $1::text AND a.grantee <> n.nspowner
       """, [.text(place)])
+    return (0..<found.rowCount).map {
+      Grant(table: found.text($0, 0), statement: found.text($0, 1))
+    }
+  }
+
+  /// What others were granted on the views, which go with them.
+  func viewGrants() throws -> [Grant] {
+    let found = try connection.run(
+      """
+      SELECT c.relname::text, format('GRANT %s ON %I.%I TO %s', a.privilege_type, n.nspname, c.relname,
+        CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace, aclexplode(c.relacl) AS a
+      WHERE n.nspname = $1::text AND c.relkind = 'v' AND a.grantee <> c.relowner
+      """, [.text(places.own)])
     return (0..<found.rowCount).map {
       Grant(table: found.text($0, 0), statement: found.text($0, 1))
     }

@@ -3,12 +3,6 @@ import HeadwaterRelational
 import HeadwaterStream
 
 extension Sink {
-  /// From how many new rows of a table COPY costs less than an INSERT of arrays.
-  private static let copiedRows = 400
-  /// From how many changed rows of a table a staging table costs less than an INSERT of arrays.
-  private static let stagedRows = 8_000
-  /// The most rows in one INSERT of arrays.
-  static let arrayRows = 10_000
   /// After how many bytes what is copied is sent.
   private static let copyChunk = 256 << 10
 
@@ -69,18 +63,41 @@ extension Sink {
     }
   }
 
+  /// Copies a page of a snapshot into tables without keys, from where the rows stand in the batch: they are never
+  /// gathered anywhere. False where the page is not of new rows only.
+  func copySnapshot(_ steps: [ChangeBatch.Step], _ plan: RelationalPlan) throws -> Bool {
+    let isAllNew = steps.allSatisfy { step in
+      if case .change(let change) = step { change.after != nil } else { false }
+    }
+    guard isAllNew, !steps.isEmpty else { return false }
+    try checkTargets(plan)
+    var index = steps.startIndex
+    while case .change(let first)? = index < steps.endIndex ? steps[index] : nil {
+      let writer = try writer(first.collection, plan)
+      try copy(into: writer.copy) { buffer in
+        guard index < steps.endIndex, case .change(let change) = steps[index],
+          change.collection == first.collection
+        else { return false }
+        try writer.append(change, to: buffer)
+        index += 1
+        return true
+      }
+    }
+    return true
+  }
+
   private func upsert(_ group: Group) throws {
     var rest = group.upserts
     if layout?.isFilling != true {
       let created = rest.filter { $0.before == nil }
       // What the source calls new is new here, unless somebody wrote past the mirror: then it is an upsert.
-      if created.count >= Sink.copiedRows, try copyNew(created, with: group.writer) {
+      if created.count >= paths.copiedRows, try copyNew(created, with: group.writer) {
         rest = rest.filter { $0.before != nil }
       }
     }
-    if rest.count >= Sink.stagedRows { return try stage(rest, with: group.writer) }
-    for start in stride(from: 0, to: rest.count, by: Sink.arrayRows) {
-      let part = Array(rest[start..<min(start + Sink.arrayRows, rest.count)])
+    if rest.count >= paths.stagedRows { return try stage(rest, with: group.writer) }
+    for start in stride(from: 0, to: rest.count, by: paths.arrayRows) {
+      let part = Array(rest[start..<min(start + paths.arrayRows, rest.count)])
       try connection.run(group.writer.upsert, group.writer.arrays(of: part))
     }
   }
@@ -100,10 +117,12 @@ extension Sink {
 
   /// Puts rows in the place of those of their keys by way of a table of their own.
   private func stage(_ changes: [Change], with writer: TableWriter) throws {
-    let stage = "pg_temp.\"headwater_stage_\(writer.table.collection)\""
+    let name = "headwater_stage_\(writer.table.collection)"
+    let stage = "pg_temp.\(name)"
+    // A batch may come here twice for one table, before and after a step that is no change.
     try connection.execute(
-      "CREATE TEMPORARY TABLE \(stage.dropFirst(8)) ON COMMIT DROP AS SELECT \(writer.names) FROM "
-        + "\(writer.target) WITH NO DATA")
+      "DROP TABLE IF EXISTS \(stage); CREATE TEMPORARY TABLE \(name) ON COMMIT DROP AS SELECT "
+        + "\(writer.names) FROM \(writer.target) WITH NO DATA")
     try copy(changes, with: writer, into: stage)
     try connection.execute("ANALYZE \(stage)")
     let matches = writer.table.primaryKey.map {
@@ -121,11 +140,20 @@ extension Sink {
   {
     let sql =
       stage.map { "COPY \($0) (\(writer.names)) FROM STDIN (FORMAT binary)" } ?? writer.copy
+    var rest = changes[...]
+    try copy(into: sql) { buffer in
+      guard let change = rest.popFirst() else { return false }
+      try writer.append(change, to: buffer)
+      return true
+    }
+  }
+
+  /// Runs a COPY of the rows that `next` appends to a buffer, one a call, until it returns false.
+  private func copy(into sql: String, next: (WireBuffer) throws -> Bool) throws {
     try connection.copy(sql) { send in
       let buffer = WireBuffer(capacity: Sink.copyChunk + (16 << 10))
       Sink.copyHead.withUnsafeBytes { buffer.append($0) }
-      for change in changes {
-        try writer.append(change, to: buffer)
+      while try next(buffer) {
         if buffer.count >= Sink.copyChunk { try send(buffer) }
       }
       buffer.append(Int16(-1))

@@ -12,10 +12,13 @@ final class Sink {
   let places: Places
   let catalogue: Catalogue
   let dialect: PostgresDialect
+  let paths: WritePaths
   private var plan: RelationalPlan?
   /// What the manifest says; nil until it was read in the transaction that needs it.
   var layout: Layout?
   private var writers: [Int: TableWriter] = [:]
+  /// Whether tables were mended as far as that was possible without the rows that the source will say.
+  var isBeingMended = false
   /// The statements that every transaction begins with.
   let opening: String
 
@@ -37,8 +40,9 @@ final class Sink {
   /// The oldest server that is supported, as libpq counts.
   static let minimumVersion = 150_000
 
-  init(_ configuration: PostgresConfiguration, minimumVersion: Int) throws {
+  init(_ configuration: PostgresConfiguration, minimumVersion: Int, paths: WritePaths) throws {
     self.configuration = configuration
+    self.paths = paths
     connection = try ServerConnection(configuration.settings)
     places = Places(schema: configuration.schema)
     catalogue = Catalogue(connection: connection, places: places)
@@ -96,6 +100,7 @@ final class Sink {
   func plan(of schema: Schema) throws(AdapterError) -> RelationalPlan {
     if let plan, plan.schema == schema { return plan }
     let made = try RelationalPlan(schema: schema, dialect: dialect)
+    try checkLimits(made)
     plan = made
     writers = [:]
     layout?.isChecked = false
@@ -157,11 +162,37 @@ final class Sink {
   }
 
   /// Compares the tables of a generation with what the plan makes.
-  func check(_ plan: RelationalPlan, generation: Int64, in place: String) throws {
+  ///
+  /// - Parameter full: with constraints, indices and views, which nothing is written through.
+  func check(_ plan: RelationalPlan, generation: Int64, in place: String, full: Bool = false) throws
+  {
+    try checkDefinitions(plan, generation: generation, in: place)
+    if full {
+      guard let damage = try damage(plan) else { return }
+      throw AdapterError(
+        .damaged,
+        "Somebody altered the mirror: \(damage). `headwater verify --repair` mends it, or a new generation. Keep changes "
+          + "to views and tables of your own.", recovery: .rebuild)
+    }
+    let shapes = try TableShape.all(in: place, connection, full: false)
+    for table in plan.tables {
+      let shape = shapes[table.name]
+      guard let shape, isWhole(shape, table), layout?.isFilling == true || shape.primaryKey != nil
+      else {
+        throw AdapterError(
+          .damaged,
+          "Somebody \(shape == nil ? "dropped" : "altered") the table \(place).\(table.name): a new "
+            + "generation will mend it. Keep changes to views and tables of your own.",
+          recovery: .rebuild)
+      }
+    }
+  }
+
+  /// Makes sure that the manifest lists the tables, made for the schema as it is.
+  func checkDefinitions(_ plan: RelationalPlan, generation: Int64, in place: String) throws {
     let entries = try catalogue.manifest().filter {
       $0.kind == "table" && $0.generation == generation && $0.place == place
     }
-    let actual = try shapes(in: place)
     for table in plan.tables {
       let collection = plan.schema.collections[table.collection].name
       guard
@@ -173,50 +204,19 @@ final class Sink {
           "The schema \(place) holds no table made for \(collection) as the schema of the database has it: "
             + "a new generation will make it.", recovery: .rebuild)
       }
-      let shape = actual[table.name]
-      let isFilling = layout?.isFilling == true
-      guard let shape, shape.columns == expectedShape(of: table), isFilling || shape.isKeyed else {
-        throw AdapterError(
-          .damaged,
-          "Somebody \(shape == nil ? "dropped" : "altered") the table \(place).\(table.name): a new "
-            + "generation will mend it. Keep changes to views and tables of your own.",
-          recovery: .rebuild)
-      }
     }
   }
 
-  private struct Shape {
-    var columns: [String]
-    var isKeyed: Bool
-  }
-
-  /// The columns of the tables in a schema, as the server describes them.
-  private func shapes(in place: String) throws -> [String: Shape] {
-    let found = try connection.run(
-      "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), "
-        + "a.attnotnull, EXISTS (SELECT FROM pg_constraint AS p WHERE p.conrelid = c.oid "
-        + "AND p.contype = 'p') FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
-        + "LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-        + "WHERE n.nspname = $1::text AND c.relkind = 'r' ORDER BY c.oid, a.attnum",
-      [.text(place)])
-    var shapes: [String: Shape] = [:]
-    for row in 0..<found.rowCount {
-      let column =
-        "\(found.text(row, 1)) \(found.text(row, 2))\(found.bool(row, 3) ? " not null" : "")"
-      shapes[found.text(row, 0), default: Shape(columns: [], isKeyed: found.bool(row, 4))]
-        .columns.append(column)
+  /// Whether the columns are those of the table, in any order: one that was mended stands last.
+  private func isWhole(_ shape: TableShape, _ table: RelationalTable) -> Bool {
+    let wanted =
+      table.columns.map { ($0.name, $0.nativeType, !$0.isNullable) }
+      + provenanceColumns.map { ($0.0, $0.1, false) }
+    guard shape.columns.count == wanted.count else { return false }
+    return wanted.allSatisfy { name, type, isNotNull in
+      guard let column = shape.column(name) else { return false }
+      return column.type == type.split(separator: " COLLATE ")[0]
+        && (column.isNotNull == isNotNull || isBeingMended)
     }
-    return shapes
-  }
-
-  private func expectedShape(of table: RelationalTable) -> [String] {
-    var columns = table.columns.map { column in
-      let type = column.nativeType.split(separator: " COLLATE ")[0]
-      return "\(column.name) \(type)\(column.isNullable ? "" : " not null")"
-    }
-    if configuration.hasProvenance {
-      columns += ["_operation text", "_author text", "_changed timestamp with time zone"]
-    }
-    return columns
   }
 }

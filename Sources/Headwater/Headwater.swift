@@ -1,4 +1,5 @@
 @_exported import HeadwaterLog
+@_exported import HeadwaterMesh
 @_exported import HeadwaterModel
 @_exported import HeadwaterSodium
 @_exported import HeadwaterStore
@@ -23,5 +24,12 @@ public enum Headwater {
     _ path: String, forWriting: Bool, options: Store.Options = Store.Options()
   ) throws(StoreError) -> Store {
     try Store.open(path, forWriting: forWriting, suite: SodiumSuite(), options: options)
+  }
+
+  /// Makes a store that is another replica of a database (see `Store.replicate`).
+  public static func replicate(
+    at path: String?, genesis: SignedOperation, options: Store.Options = Store.Options()
+  ) throws(StoreError) -> Store {
+    try Store.replicate(at: path, genesis: genesis, suite: SodiumSuite(), options: options)
   }
 }

@@ -18,7 +18,7 @@ struct Tool: AsyncParsableCommand {
       LogCommand.self, ExplainCommand.self, EventsCommand.self, MirrorCommand.self,
       MirrorsCommand.self, VerifyCommand.self, RebuildCommand.self, SQLCommand.self,
       FindCommand.self,
-      ServeCommand.self, SyncCommand.self, BundleCommand.self, StatusCommand.self,
+      ServeCommand.self, SyncCommand.self, CloneCommand.self, BundleCommand.self, StatusCommand.self,
     ])
 
   static func main() async {

@@ -125,16 +125,19 @@ extension Snapshot {
   /// A page of all visible rows in storage order (see `ChangeSource.rows`).
   func page(after position: RowPosition?, limit: Int) throws -> RowPage {
     let limit = min(max(1, limit), 1 << 20)
-    let found = try rows.visible(
-      after: position.map { StorageKey($0.collection, $0.key) }, upTo: nil, limit: limit + 1)
     var causes: [Int64: Cause] = [:]
-    let changes = try found.prefix(limit).map { row in
-      let shape = layout.collections[row.collection]
-      let values = shape.visibleValues(row.values, stamps: row.stamps, masked: row.masked)
-      // The row's last writer stands for how it came about.
-      let operation = row.stamps.max() ?? row.creator
+    // Rows that were written together stand together, so usually it is the cause of the row before.
+    var last: (operation: Int64, cause: Cause)?
+    var changes: [Change] = []
+    changes.reserveCapacity(min(limit, 10_000))
+    let hasMore = try rows.visibleImages(
+      after: position.map { StorageKey($0.collection, $0.key) }, limit: limit
+    ) { collection, values, operation in
+      let shape = layout.collections[collection]
       let cause: Cause
-      if let known = causes[operation] {
+      if let last, last.operation == operation {
+        cause = last.cause
+      } else if let known = causes[operation] {
         cause = known
       } else {
         let record = try log.record(operation)
@@ -143,10 +146,12 @@ extension Snapshot {
           time: record.time, reason: .applied)
         causes[operation] = cause
       }
-      return Change(
-        collection: row.collection, key: shape.key(values), before: nil, after: shape.row(values),
-        cause: cause)
+      last = (operation, cause)
+      changes.append(
+        Change(
+          collection: collection, key: shape.key(values), before: nil, after: shape.row(values),
+          cause: cause))
     }
-    return RowPage(rows: changes, isLast: found.count <= limit, head: try head())
+    return RowPage(rows: changes, isLast: !hasMore, head: try head())
   }
 }

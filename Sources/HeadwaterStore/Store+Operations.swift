@@ -19,7 +19,7 @@ extension Store {
     while clock.now < deadline, !Task.isCancelled {
       let commits = waiters.withLock(\.commits)
       if try await read({ try $0.operations().lastNumber }) > number { return }
-      if writer != nil {
+      if writer != nil, !options.takesTurns {
         await waitForCommit(after: commits, until: deadline)
       } else {
         try? await clock.sleep(for: .milliseconds(20))

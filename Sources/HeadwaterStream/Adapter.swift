@@ -109,6 +109,24 @@ public protocol VersionKeeping: Adapter {
   var keepsVersions: Bool { get }
 }
 
+/// An adapter that can mend the tables of its published generation themselves, where somebody altered them.
+public protocol StructureRepairing: RowInventory {
+  /// Makes the published tables what the adapter made, without the source and without moving the checkpoint; rows stay
+  /// where that is possible.
+  ///
+  /// Called before rows are compared, and again after those that differ were repaired. Until then rows that lost
+  /// something are listed so that they differ, or not at all, and what only right rows allow (unique values, references,
+  /// values that must be there) may wait.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: what the sink must hold; otherwise `.diverged`.
+  ///   - isFinal: whether the rows are right now.
+  /// - Returns: what was wrong, a clause each for people; empty where nothing was.
+  /// - Throws: an error with the recovery `.rebuild` where only a new generation mends it.
+  func repairStructure(schema: Schema, at checkpoint: Checkpoint, isFinal: Bool)
+    async throws(AdapterError) -> [String]
+}
+
 /// An adapter that can list what its published generation holds.
 public protocol RowInventory: Adapter {
   /// At most `limit` rows of the collection in key order, beginning after `key`; fewer only at the end.

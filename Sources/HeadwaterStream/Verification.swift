@@ -44,10 +44,13 @@ public struct Verification: Sendable, Hashable {
   /// all rows were compared.
   public internal(set) var damage: String?
 
+  /// What was wrong with the sink's tables themselves, a clause each, and was mended; only after a repair.
+  public internal(set) var mended: [String] = []
+
   /// All differences, also those that are not kept one by one.
   public var differenceCount: Int { missing + extra + different }
   /// Whether there is no difference.
-  public var isEqual: Bool { differenceCount == 0 && damage == nil }
+  public var isEqual: Bool { differenceCount == 0 && damage == nil && mended.isEmpty }
 
   mutating func note(_ kind: Difference.Kind, _ collection: Int, _ key: Key) {
     switch kind {
@@ -78,21 +81,31 @@ extension Mirror {
   /// Brings the sink up to date, compares, and writes the rows that differ as they should be; where they are
   /// too many for one batch, rebuilds.
   ///
+  /// Tables that somebody altered are mended first, by an adapter that can (`StructureRepairing`), and filled again as far
+  /// as they lost anything; otherwise all of the sink is rebuilt.
+  ///
   /// - Returns: what was found before the repair.
   /// - Throws: as `verify()` and `run(until:)`.
   public func repair() async throws -> Verification {
+    let mended = try await repairStructure()
     _ = try await synchronise()
     try begin()
-    let found: Verifier.Result
+    var found: Verifier.Result
     do {
       defer { end() }
       let verifier = try verifier()
-      found = try await verifier.run(keepingRows: options.maximumTransaction)
+      found = try await verifier.run(
+        keepingRows: options.maximumTransaction, isRepairing: !mended.isEmpty)
+      found.verification.mended = mended
       if let changes = found.changes, let checkpoint = found.checkpoint {
-        if changes.isEmpty { return found.verification }
+        let schema = found.verification.schema
         do throws(AdapterError) {
-          try await verifier.inventory.repair(
-            changes, schema: found.verification.schema, at: checkpoint)
+          if !changes.isEmpty {
+            try await verifier.inventory.repair(changes, schema: schema, at: checkpoint)
+          }
+          if !mended.isEmpty, let mender = adapter as? any StructureRepairing {
+            _ = try await mender.repairStructure(schema: schema, at: checkpoint, isFinal: true)
+          }
           return found.verification
         } catch {
           guard error.recovery == .rebuild || error.code == .diverged else {
@@ -103,6 +116,22 @@ extension Mirror {
     }
     _ = try await rebuild()
     return found.verification
+  }
+
+  /// Mends the tables of the sink as far as that is possible without rows, and returns what was wrong.
+  private func repairStructure() async throws -> [String] {
+    try begin()
+    defer { end() }
+    guard let mender = adapter as? any StructureRepairing,
+      let (checkpoint, schema) = try? await verifier().stand()
+    else { return [] }
+    do throws(AdapterError) {
+      return try await mender.repairStructure(schema: schema, at: checkpoint, isFinal: false)
+    } catch {
+      // Then a new generation will have new tables.
+      if error.recovery == .rebuild || error.code == .diverged { return [] }
+      throw MirrorError(.adapter, error.message, cause: error)
+    }
   }
 
   private func verifier() throws -> Verifier {

@@ -43,8 +43,11 @@ struct Verifier: Sendable {
 
   private struct Moved: Error {}
 
-  /// - Parameter keepingRows: up to how many rows that differ are kept for a repair.
-  func run(keepingRows: Int? = nil) async throws -> Result {
+  /// - Parameters:
+  ///   - keepingRows: up to how many rows that differ are kept for a repair.
+  ///   - isRepairing: whether rows are repaired as soon as there are enough for a batch, however many there are: a
+  ///     table may have lost all of its rows. What is left is kept.
+  func run(keepingRows: Int? = nil, isRepairing: Bool = false) async throws -> Result {
     var (checkpoint, schema) = try await stand()
     var overlay = Overlay(position: checkpoint.position)
     var result = Result(
@@ -61,6 +64,10 @@ struct Verifier: Sendable {
           of: collection, schema, sinkAfter, sourceAfter, at: checkpoint, &overlay)
         failures = 0
         compare(page, collection, &result, keepingRows)
+        if isRepairing, let changes = result.changes, changes.count >= options.maximumPage {
+          try await repair(changes, schema, at: checkpoint)
+          result.changes = []
+        }
         if let last = page.last {
           sinkAfter = last
           sourceAfter = RowPosition(collection: collection, key: last)
@@ -100,8 +107,18 @@ struct Verifier: Sendable {
     return result
   }
 
+  private func repair(_ changes: [Change], _ schema: Schema, at checkpoint: Checkpoint) async throws
+  {
+    do throws(AdapterError) {
+      try await inventory.repair(changes, schema: schema, at: checkpoint)
+    } catch {
+      if error.code == .diverged { throw Moved() }
+      throw MirrorError(.adapter, error.message, cause: error)
+    }
+  }
+
   /// Where the sink stands, if that can be compared.
-  private func stand() async throws -> (Checkpoint, Schema) {
+  func stand() async throws -> (Checkpoint, Schema) {
     let checkpoint = try await askSink { () async throws(AdapterError) in
       try await inventory.checkpoint()
     }

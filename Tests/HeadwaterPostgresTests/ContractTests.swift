@@ -7,18 +7,22 @@ import Testing
 
 struct PostgresSubject: ContractSubject {
   var more = ""
+  var paths = WritePaths()
 
   struct Sink: ContractSink {
     let server: TestServer
     let database: String
     let schema: String
     let more: String
+    let paths: WritePaths
 
     private var configuration: PostgresConfiguration {
       get throws { try server.configuration(database: database, schema: schema, more: more) }
     }
 
-    func open() async throws -> any Adapter { PostgresAdapter(try configuration) }
+    func open() async throws -> any Adapter {
+      PostgresAdapter(try configuration, paths: paths)
+    }
 
     /// Through the views, as readers read.
     func rows(of collection: Int, in schema: Schema) async throws -> [Row] {
@@ -44,11 +48,11 @@ struct PostgresSubject: ContractSubject {
         "$1/pg_dump" --schema "$4" --schema "$4_tables" --schema "$4_filling" "$2" \
           | "$1/psql" --quiet --set ON_ERROR_STOP=1 "$3" > /dev/null
         """, [server.binaries, database, copy, schema])
-      return Sink(server: server, database: copy, schema: schema, more: more)
+      return Sink(server: server, database: copy, schema: schema, more: more, paths: paths)
     }
 
     func openCrashing(at point: Int) async throws -> (any Adapter)? {
-      CrashingAdapter(try configuration, point: point)
+      CrashingAdapter(try configuration, point: point, paths: paths)
     }
 
     func discard() async {
@@ -62,7 +66,7 @@ struct PostgresSubject: ContractSubject {
   func makeSink() async throws -> any ContractSink {
     Sink(
       server: try await TestServer.shared, database: "postgres", schema: uniqueName("c"),
-      more: more)
+      more: more, paths: paths)
   }
 }
 
@@ -72,10 +76,10 @@ private actor CrashingAdapter: Adapter {
   private var adapter: PostgresAdapter?
   private let countdown: Countdown
 
-  init(_ configuration: PostgresConfiguration, point: Int) {
+  init(_ configuration: PostgresConfiguration, point: Int, paths: WritePaths) {
     let countdown = Countdown(point)
     self.countdown = countdown
-    adapter = PostgresAdapter(configuration) { countdown.isOver() }
+    adapter = PostgresAdapter(configuration, paths: paths) { countdown.isOver() }
   }
 
   func checkpoint() async throws(AdapterError) -> Checkpoint? {
@@ -124,5 +128,24 @@ final class Countdown: Sendable {
   func `the PostgreSQL adapter keeps the contract`(_ item: AdapterContract.Case) async throws {
     let outcome = try await item.run(on: PostgresSubject())
     #expect(outcome == .passed)
+  }
+
+  /// The cases that are about what is written, with few rows on each of the ways that otherwise only many take.
+  private static func cases(_ names: [String]) -> [AdapterContract.Case] {
+    AdapterContract.cases.filter { item in names.contains { item.name.hasPrefix($0) } }
+  }
+
+  @Test(
+    arguments: cases(
+      ["rows.", "values.", "keys.", "text.", "random.1", "large.", "fence.crash", "fence.lost"]))
+  func `so it does with every change staged`(_ item: AdapterContract.Case) async throws {
+    #expect(try await item.run(on: PostgresSubject(paths: .staged)) == .passed)
+  }
+
+  @Test(arguments: cases(["rows.", "values.text", "text.", "large."]))
+  func `so it does with new rows copied and others staged`(_ item: AdapterContract.Case)
+    async throws
+  {
+    #expect(try await item.run(on: PostgresSubject(paths: .copied)) == .passed)
   }
 }

@@ -73,4 +73,7 @@ extension SchemaSketch.Entry {
   static func indexed(_ name: String, _ type: FieldType) -> Self {
     Self(name: name, type: type, attributes: "@index")
   }
+  static func optionalUnique(_ name: String, _ type: FieldType) -> Self {
+    Self(name: name, type: .optional(type), attributes: "@readonly @unique")
+  }
 }

@@ -53,6 +53,15 @@ struct DocumentExpression {
     return true
   }
 
+  /// Whether two values are the same where `sql` is: an index over it may be a unique one.
+  var isExact: Bool {
+    switch shape {
+    case .json, .float: false
+    // Decimals of so few digits differ as binary64 by more than SQLite's reader of numbers errs.
+    default: true
+    }
+  }
+
   /// What orders documents by the value, absent ones first.
   func order(descending: Bool) -> [String] {
     let suffix = descending ? " DESC" : ""

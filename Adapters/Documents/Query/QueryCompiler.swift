@@ -30,9 +30,12 @@ struct QueryCompiler {
         order += DocumentExpression(.json, field + rest).order(descending: sort.isDescending)
       }
     }
-    // So that an answer is the same each time, and pages fit together. The plus keeps SQLite, which knows nothing of
-    // how many documents a range holds, from walking all ids in order instead of using the field's index.
-    order.append(namesIndexedField && options.sort.isEmpty ? "+_id" : "_id")
+    // So that an answer is the same each time, and pages fit together: in the order of keys. The plus keeps SQLite,
+    // which knows nothing of how many documents a range holds, from walking all keys in order instead of using the
+    // field's index.
+    var keys = collection.keyOrder
+    if namesIndexedField, options.sort.isEmpty { keys[0] = "+" + keys[0] }
+    order += keys
     sql += " ORDER BY " + order.joined(separator: ", ")
     if let limit = options.limit { sql += " LIMIT \(max(0, limit))" }
     return sql

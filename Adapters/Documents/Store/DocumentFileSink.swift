@@ -138,6 +138,10 @@ final class DocumentFileSink {
         try writers[change.collection].delete(change.key)
       } else {
         upserts[change.collection].append(index)
+        // A generation that is being filled has no indices yet.
+        if state.filling == nil, writers[change.collection].movesUniqueValue(change) {
+          try writers[change.collection].delete(change.key)
+        }
       }
     }
     for (collection, indices) in upserts.enumerated() where !indices.isEmpty {

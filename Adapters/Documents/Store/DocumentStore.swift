@@ -16,7 +16,7 @@ public struct FindOptions: Sendable {
     }
   }
 
-  /// The first counts most; where documents are equal in all of them, `_id` decides.
+  /// The first counts most; where documents are equal in all of them, the key decides.
   public var sort: [Sort]
   /// At most so many documents; nil for all.
   public var limit: Int?

@@ -206,8 +206,19 @@ struct DocumentTables {
         var name = "\(collection.name).\(field.name)"
         if !names.insert(DocumentNames.folded(name)).inserted { name += ".\(position)" }
         try claim(name)
+        // Absent values are NULL, of which a unique index holds many.
+        let kind = field.isUnique && expression.isExact ? "UNIQUE INDEX" : "INDEX"
         try connection.execute(
-          "CREATE INDEX \"\(name)\" ON \"\(collection.name)\" (\(expression.sql))")
+          "CREATE \(kind) \"\(name)\" ON \"\(collection.name)\" (\(expression.sql))")
+      }
+      // Answers are in the order of keys.
+      let order = collection.keyOrder
+      if order != ["_id"] {
+        var name = "\(collection.name).key"
+        while !names.insert(DocumentNames.folded(name)).inserted { name += "." }
+        try claim(name)
+        try connection.execute(
+          "CREATE INDEX \"\(name)\" ON \"\(collection.name)\" (\(order.joined(separator: ", ")))")
       }
     }
   }

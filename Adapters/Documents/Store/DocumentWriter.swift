@@ -13,11 +13,24 @@ final class DocumentWriter {
   /// Where each id and each document begins in the buffer.
   private var starts: [Int] = []
   private static let sizes = [64, 8, 1]
+  /// The fields of which SQLite checks that they are unique, row by row.
+  private let uniqueFields: [Int]
 
   init(_ collection: DocumentCollection, _ table: String, _ connection: Connection) {
     self.collection = collection
     self.table = table
     self.connection = connection
+    uniqueFields = collection.fields.indices.filter { collection.fields[$0].isUnique }
+  }
+
+  /// Whether the change gives the document another unique value, so that the old one has to go first.
+  func movesUniqueValue(_ change: Change) -> Bool {
+    guard !uniqueFields.isEmpty, let before = change.before, let after = change.after else {
+      return false
+    }
+    return uniqueFields.contains {
+      before.values.count <= $0 || after.values.count <= $0 || before[$0] != after[$0]
+    }
   }
 
   /// Inserts the documents, or replaces those that are there.

@@ -2,11 +2,11 @@ import Headwater
 import HeadwaterSQLite
 import SQLiteDriver
 
-/// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [name …]`: each figure beside the raw thing, measured in the same run.
+/// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [--megabytes N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
   static let names = [
-    "import", "single", "mirror", "latency", "documents", "postgres", "open", "verdicts",
-    "revocation", "sync", "transfer",
+    "import", "single", "mirror", "latency", "documents", "postgres", "snapshot", "open",
+    "verdicts", "revocation", "sync", "transfer", "channel", "receive",
   ]
 
   static func main() async throws {
@@ -14,6 +14,7 @@ import SQLiteDriver
     var singles = 20_000
     var operations = 200_000
     var dependants = 100_000
+    var megabytes = 1_024
     var chosen: [String] = []
     var arguments = CommandLine.arguments.dropFirst()[...]
     while let argument = arguments.popFirst() {
@@ -22,10 +23,11 @@ import SQLiteDriver
       case "--singles": singles = Int(arguments.popFirst() ?? "") ?? singles
       case "--open": operations = Int(arguments.popFirst() ?? "") ?? operations
       case "--dependants": dependants = Int(arguments.popFirst() ?? "") ?? dependants
+      case "--megabytes": megabytes = Int(arguments.popFirst() ?? "") ?? megabytes
       case let name where names.contains(name): chosen.append(name)
       default:
         print(
-          "usage: Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [\(names.joined(separator: "|"))]"
+          "usage: Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [--megabytes N] [\(names.joined(separator: "|"))]"
         )
         return
       }
@@ -49,8 +51,11 @@ import SQLiteDriver
         try await Sync.stored(operations)
         try await Sync.transfer(operations)
       case "transfer": try await Sync.transfer(operations)
+      case "channel": try await Channels.run(megabytes: megabytes)
+      case "receive": try await Receiving.run(operations)
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)
+      case "snapshot": try await PostgresSnapshot.all(rows)
       default: try await Ingest.opening(operations)
       }
     }

@@ -22,14 +22,6 @@ final class SyncConnection: Sendable {
     case cancelled
   }
 
-  /// A batch that is being verified.
-  private struct Batch: Sendable {
-    /// How many there are, and how many of them could be read.
-    let count: Int
-    let readable: Int
-    let verified: Task<VerifiedOperations, Never>
-  }
-
   /// While more than so many bytes wait to be sent, nothing is read.
   private static let unsentBytes = 8 << 20
 
@@ -73,8 +65,7 @@ final class SyncConnection: Sendable {
   {
     let (handled, handle) = AsyncStream.makeStream(of: Void.self)
     let (outgoing, send) = AsyncStream.makeStream(of: [UInt8].self)
-    let (batches, deliver) = AsyncStream.makeStream(of: Batch.self)
-    let inbox = Inbox(store)
+    let (batches, deliver) = AsyncStream.makeStream(of: [[UInt8]].self)
     let nonce = store.suite.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
     let session = Session(
       database: store.database, suite: store.suite.identifier, hasher: store.suite, plan: plan,
@@ -82,7 +73,7 @@ final class SyncConnection: Sendable {
     return await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.read(event, handled) }
       group.addTask { await self.write(outgoing, event) }
-      group.addTask { await self.admit(batches, inbox, event) }
+      group.addTask { await self.admit(batches, event) }
       group.addTask { await self.watch(event) }
       group.addTask {
         while !Task.isCancelled {
@@ -90,7 +81,7 @@ final class SyncConnection: Sendable {
           event.yield(.tick)
         }
       }
-      let result = await self.loop(session, events, handle, send, deliver, inbox)
+      let result = await self.loop(session, events, handle, send, deliver)
       // What is to be sent goes first; then the channel ends, and with it the reader.
       send.finish()
       deliver.finish()
@@ -116,8 +107,7 @@ final class SyncConnection: Sendable {
 
   private func loop(
     _ session: Session, _ events: AsyncStream<Event>, _ handled: AsyncStream<Void>.Continuation,
-    _ send: AsyncStream<[UInt8]>.Continuation, _ deliver: AsyncStream<Batch>.Continuation,
-    _ inbox: Inbox
+    _ send: AsyncStream<[UInt8]>.Continuation, _ deliver: AsyncStream<[[UInt8]]>.Continuation
   ) async -> (Session.Report, SyncError?) {
     var session = session
     var unsent = 0
@@ -128,11 +118,7 @@ final class SyncConnection: Sendable {
         case .send(let bytes):
           unsent += bytes.count
           send.yield(bytes)
-        case .deliver(let encoded):
-          let operations = encoded.compactMap { try? SignedOperation.decode($0) }
-          let verified = Task { await inbox.verify(operations) }
-          deliver.yield(
-            Batch(count: encoded.count, readable: operations.count, verified: verified))
+        case .deliver(let operations): deliver.yield(operations)
         case .inSync: break
         case .close(let error): return .some(error)
         }
@@ -227,21 +213,37 @@ final class SyncConnection: Sendable {
     }
   }
 
-  /// Has batches admitted one after another, while the next ones are being verified.
   private func admit(
-    _ batches: AsyncStream<Batch>, _ inbox: Inbox, _ event: AsyncStream<Event>.Continuation
+    _ batches: AsyncStream<[[UInt8]]>, _ event: AsyncStream<Event>.Continuation
   ) async {
-    do {
-      for await batch in batches {
-        let report = try await inbox.receive(await batch.verified.value)
-        event.yield(
-          .delivered(
-            admitted: report.admitted.map(\.id),
-            rejected: report.rejected.count + batch.count - batch.readable,
-            missing: await inbox.wanted))
+    // The next batch is verified while one is admitted; how many there can be is a matter of credit.
+    let (verified, verify) = AsyncStream.makeStream(of: (VerifiedOperations, malformed: Int).self)
+    let suite = store.suite
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask {
+        for await batch in batches {
+          let operations = batch.compactMap { try? SignedOperation.decode($0) }
+          verify.yield(
+            (
+              await VerifiedOperations(operations, suite: suite),
+              malformed: batch.count - operations.count
+            ))
+        }
+        verify.finish()
       }
-    } catch {
-      event.yield(.failed("the store cannot take operations: \(error)"))
+      let inbox = Inbox(store)
+      do {
+        for await (operations, malformed) in verified {
+          let report = try await inbox.receive(operations)
+          event.yield(
+            .delivered(
+              admitted: report.admitted.map(\.id), rejected: report.rejected.count + malformed,
+              missing: await inbox.wanted))
+        }
+      } catch {
+        event.yield(.failed("the store cannot take operations: \(error)"))
+      }
+      group.cancelAll()
     }
   }
 

@@ -46,7 +46,7 @@ struct ImportCommand: AsyncParsableCommand {
 
   func run() async throws {
     let key = try signer.signer()
-    let store = try Headwater.open(store, forWriting: true)
+    let store = try Headwater.open(store, forWriting: true, options: .patient)
     // All of them are looked at before any is read.
     var jobs: [(collection: Int, source: any ImportSource)] = []
     for file in files {

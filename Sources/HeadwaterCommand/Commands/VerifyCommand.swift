@@ -91,6 +91,7 @@ struct VerifyCommand: AsyncParsableCommand {
     line.int("extra", Int64(found.extra))
     line.int("different", Int64(found.different))
     if let damage = found.damage { line.string("damage", damage) }
+    if !found.mended.isEmpty { line.strings("mended", found.mended) }
     if repaired { line.bool("repaired", !found.isEqual) }
     line.array("differences", found.differences) { difference, bytes in
       let collection = found.schema.collections[difference.collection]
@@ -114,6 +115,7 @@ struct VerifyCommand: AsyncParsableCommand {
         + "\(Figures.count(found.extra)) extra, \(Figures.count(found.different)) different, of "
         + "\(Figures.count(found.rows)) rows at position \(found.position)")
     if let damage = found.damage { try out.print("  \(damage)") }
+    for flaw in found.mended { try out.print("  \(flaw)") }
     for difference in found.differences.prefix(20) {
       let collection = found.schema.collections[difference.collection]
       var key: [UInt8] = []

@@ -31,7 +31,7 @@ struct WriteCommand: AsyncParsableCommand {
 
   func run() async throws {
     let key = try signer.signer()
-    let store = try Headwater.open(store, forWriting: true)
+    let store = try Headwater.open(store, forWriting: true, options: .patient)
     var frontier: [Digest]?
     if let at { frontier = try await store.read { try $0.operations(at) } }
     let input = try InputFile(file)

@@ -4,10 +4,10 @@ import SQLiteDriver
 /// The tables of `Ancestry` in the store's file.
 final class AncestryTable: AncestryStorage {
   private let db: Connection
-  private var chains: [Int64: Chain] = [:]
+  @exclusivity(unchecked) private var chains: [Int64: Chain] = [:]
   private var count: Int64?
   /// Pairs of chains that have no entry at all, as nearly all pairs.
-  private var empty: Set<Pair> = []
+  @exclusivity(unchecked) private var empty: Set<Pair> = []
 
   private struct Pair: Hashable {
     let chain: Int64

@@ -56,7 +56,7 @@ final class OperationTable {
   private let db: Connection
   private let suite: any CryptoSuite
   /// Records read lately, each at the place that its number's last bits give; made when first used.
-  private var records: [OperationRecord?] = []
+  @exclusivity(unchecked) private var records: [OperationRecord?] = []
   private let keptRecords: Int
   private var authorsByPrincipal: [Digest: AuthorRecord] = [:]
   private var authorsByNumber: [Int64: AuthorRecord] = [:]
