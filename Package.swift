@@ -47,6 +47,9 @@ let package = Package(
       name: "CLibpq", pkgConfig: "libpq",
       providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
 
+    .systemLibrary(
+      name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+
     .target(name: "HeadwaterModel", swiftSettings: strict),
     .target(name: "HeadwaterLog", dependencies: ["HeadwaterModel"], swiftSettings: strict),
     .target(name: "HeadwaterStream", dependencies: ["HeadwaterModel"], swiftSettings: strict),
@@ -69,7 +72,7 @@ let package = Package(
       name: "Headwater",
       dependencies: [
         "HeadwaterModel", "HeadwaterLog", "HeadwaterStream", "HeadwaterStore", "HeadwaterSync",
-        "HeadwaterMesh", "HeadwaterSodium",
+        "HeadwaterMesh", "HeadwaterSodium", "CZlib",
       ],
       swiftSettings: strict),
     .executableTarget(

@@ -56,8 +56,9 @@ missing_packages() {
     has_postgres_server || need postgresql postgresql@17
     has_venv || need python3-venv python
   fi
-  # macOS brings SQLite with its SDK.
+  # macOS brings SQLite and zlib with its SDK.
   [[ $manager == brew ]] || has_library sqlite3 || need libsqlite3-dev sqlite
+  [[ $manager == brew ]] || has_library zlib || need zlib1g-dev zlib
 }
 
 check_swift() {

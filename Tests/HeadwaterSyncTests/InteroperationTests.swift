@@ -193,4 +193,78 @@ import Testing
       #expect(try peer.answer(message) == nil, "\(refused.why)")
     }
   }
+
+  // MARK: Messages
+
+  private struct MessageVector: Codable, Equatable {
+    let name: String
+    let bytes: String
+  }
+
+  /// One of each kind.
+  private var messages: [(String, SyncMessage)] {
+    let (one, two) = (suite.hash([1]), suite.hash([2]))
+    let heads = [one, two].sorted()
+    return [
+      (
+        "hello of the database that is the hash of 01, suite 1, nonce 5, live, credit 2097152",
+        .hello(.init(database: one, suite: 1, nonce: 5, isLive: true, credit: 2_097_152))
+      ),
+      (
+        "frontier of round 3, whole: the hashes of 01 and of 02",
+        .frontier(round: 3, heads: heads, isWhole: true)
+      ),
+      (
+        "ranges of round 3: two operations before height 7 with fingerprint 9, nothing said of the rest of the heights below 300, the list 10, 11 from there on",
+        .ranges(
+          round: 3,
+          RangeMessage([
+            .init(upTo: Bound(height: 7), .fingerprint(count: 2, 9)),
+            .init(upTo: Bound(height: 300), .skip), .init(upTo: .end, .list([10, 11])),
+          ]))
+      ),
+      ("ahead in round 3 by 1000", .ahead(round: 3, count: 1_000)),
+      ("want all of round 3", .wantAll(round: 3)),
+      ("end of round 3", .end(round: 3)),
+      ("want the short ids 1 and 2", .want([1, 2])),
+      ("want the hash of 01", .wantIDs([one])),
+      ("operations of the bytes 0102 and 03", .operations([[1, 2], [3]])),
+      ("the last part: 0102", .part(isLast: true, [1, 2])),
+      ("absent: the short id 1", .absent([1])),
+      ("credit of 262144", .credit(262_144)),
+      ("ping", .ping),
+      ("bye, all is well", .bye(0)),
+      ("bye: another database", .bye(SyncError.Code.database.rawValue)),
+    ]
+  }
+
+  @Test func theMessages() throws {
+    let file = Self.vectors.deletingLastPathComponent().appendingPathComponent("messages.json")
+    let made = messages.map { MessageVector(name: $0, bytes: hexadecimal($1.encode())) }
+    if ProcessInfo.processInfo.environment["HEADWATER_WRITE_FIXTURES"] != nil {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .withoutEscapingSlashes, .sortedKeys]
+      try (encoder.encode(made) + [10]).write(to: file)
+    }
+    let stored = try JSONDecoder().decode([MessageVector].self, from: Data(contentsOf: file))
+    #expect(stored == made)
+    for (vector, (_, message)) in zip(stored, messages) {
+      let bytes = try #require([UInt8](hex: vector.bytes))
+      #expect(try SyncMessage.decode(bytes) == message, "\(vector.name)")
+      // Nothing shorter or longer is the same message, or any.
+      for count in 0..<bytes.count {
+        #expect(throws: DecodingError.self, "\(vector.name)") {
+          try SyncMessage.decode(Array(bytes[..<count]))
+        }
+      }
+      #expect(throws: DecodingError.self) { try SyncMessage.decode(bytes + [0]) }
+    }
+    // Of a hello of another version only that is read.
+    let later = try SyncMessage.decode([0x83, 0x00, 0x02, 0x61])
+    guard case .hello(let hello) = later else {
+      Issue.record("a later version's hello is not read")
+      return
+    }
+    #expect(hello.version == 2)
+  }
 }

@@ -21,6 +21,11 @@ final class Simulation {
     var degree = 2
     /// Whether connections go on when both sides have the same.
     var isLive = true
+    /// Whether connections are given up now and then for others, and some replicas are slow.
+    var rotates = true
+    var slows = true
+    /// Nobody writes before that; what is counted begins then.
+    var settles: Int64 = 0
     /// Seconds for which the replicas are in two halves that do not reach each other.
     var partition: Range<Int64>?
   }
@@ -28,7 +33,7 @@ final class Simulation {
   /// What somebody does who does not keep to the protocol.
   enum Malice: CaseIterable {
     case silent, garbage, mutates, wrongDatabase, floods, endlessRanges, badSignatures, repeats,
-      withholds,
+      withholds, forgesParents, equivocates,
       asksForEver
   }
 
@@ -86,6 +91,10 @@ final class Simulation {
   // What is measured.
   private(set) var messages = 0
   private(set) var bytes = 0
+  private(set) var messagesWhileWriting = 0
+  private(set) var bytesWhileWriting = 0
+  /// Operations that were sent, each as often as it was.
+  private(set) var operationsPushed = 0
   private(set) var written: [Digest: Int64] = [:]
   private(set) var operationsSent = 0
   private(set) var repeated = 0
@@ -93,6 +102,8 @@ final class Simulation {
   /// Errors of honest ends, by whether the peer was honest.
   private(set) var blamed: [(honestPeer: Bool, error: SyncError)] = []
   private(set) var connections = 0
+  /// How many replicas admitted an operation from a peer, and when the last of them did.
+  private(set) var arrivals: [Digest: (count: Int, last: Int64)] = [:]
 
   init(
     seed: UInt64, _ settings: Settings, replicas: [any Replica], malice: [Int: Malice] = [:]
@@ -151,7 +162,7 @@ final class Simulation {
   func run() async throws -> Bool {
     for replica in replicas.indices { schedule(.connect(replica), in: Int64(replica)) }
     schedule(.tick, in: 500)
-    if settings.writesPerSecond > 0 { schedule(.write, in: 1) }
+    if settings.writesPerSecond > 0 { schedule(.write, in: settings.settles + 1) }
     if settings.cutsPerSecond > 0 { schedule(.failure, in: interval(settings.cutsPerSecond)) }
     if settings.deathsPerSecond > 0 { schedule(.death, in: interval(settings.deathsPerSecond)) }
     let limit = settings.duration + 400_000
@@ -183,7 +194,8 @@ final class Simulation {
     let open = ends[replica].filter(\.isOpen)
     if open.count >= settings.degree {
       // Now and then somebody else has a turn, or two halves of a network might never meet.
-      guard random.happens(0.1), let end = open.randomElement(using: &random) else { return }
+      guard settings.rotates, random.happens(0.1), let end = open.randomElement(using: &random)
+      else { return }
       return await perform(end.session.finish(), end)
     }
     var peer = Int.random(in: 0..<replicas.count - 1, using: &random)
@@ -236,10 +248,17 @@ final class Simulation {
   private func send(_ bytes: [UInt8], from end: End) {
     messages += 1
     self.bytes += bytes.count
+    if now > settings.settles, !isCalm {
+      messagesWhileWriting += 1
+      bytesWhileWriting += bytes.count
+      if case .operations(let operations)? = try? SyncMessage.decode(bytes) {
+        operationsPushed += operations.count
+      }
+    }
     guard let other = end.other else { return }
     var delay = Int64.random(in: settings.delay, using: &random)
     // Some replicas are slow.
-    if !isCalm, end.replica % 5 == 3 { delay *= 5 }
+    if settings.slows, !isCalm, end.replica % 5 == 3 { delay *= 5 }
     other.arrives = max(other.arrives, now + delay)
     schedule(.input(other, .message(bytes)), at: other.arrives)
   }
@@ -285,6 +304,7 @@ final class Simulation {
       let batch = end.pendingBatches.removeFirst()
       let outcome = try await replicas[end.replica].deliver(batch, from: end.session.number)
       try await handle(.input(end, .delivered(outcome)))
+      for id in outcome.admitted { arrivals[id] = ((arrivals[id]?.count ?? 0) + 1, now) }
       try await announce(outcome.admitted, at: end.replica)
       end.isDelivering = end.isOpen && !end.pendingBatches.isEmpty
       if end.isDelivering { schedule(.admit(end), in: Int64.random(in: 1...50, using: &random)) }
@@ -368,6 +388,17 @@ final class Simulation {
         number: UInt32.random(in: 0..<9, using: &random),
         size: 3, isGood: false)
       send(SyncMessage.operations([encoded]).encode(), from: end)
+    case .forgesParents:
+      let encoded = CheapReplica.encode(
+        parents: [CheapReplica.suite.hash([UInt8.random(in: 0...255, using: &random)])], author: 66,
+        number: UInt32.random(in: 0..<99, using: &random), size: 3, isGood: true)
+      send(SyncMessage.operations([encoded]).encode(), from: end)
+    case .equivocates:
+      // Two operations of one author, neither of which knows the other: some peers get this one, some that.
+      guard let cheap = replicas[end.replica] as? CheapReplica, random.happens(0.2), !isCalm else {
+        return
+      }
+      if let id = cheap.equivocate() { try? await announce([id], at: end.replica) }
     case .asksForEver:
       send(SyncMessage.wantIDs([replicas[end.replica].database]).encode(), from: end)
     case .silent, .mutates, .wrongDatabase, .repeats, .withholds: break

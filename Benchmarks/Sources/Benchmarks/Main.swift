@@ -6,7 +6,7 @@ import SQLiteDriver
 @main struct Benchmarks {
   static let names = [
     "import", "single", "mirror", "latency", "documents", "postgres", "snapshot", "open",
-    "verdicts", "revocation", "sync", "channel", "receive",
+    "verdicts", "revocation", "sync", "transfer", "channel", "receive",
   ]
 
   static func main() async throws {
@@ -49,6 +49,8 @@ import SQLiteDriver
       case "sync":
         try Sync.reconciliation()
         try await Sync.stored(operations)
+        try await Sync.transfer(operations)
+      case "transfer": try await Sync.transfer(operations)
       case "channel": try await Channels.run(megabytes: megabytes)
       case "receive": try await Receiving.run(operations)
       case "documents": try await Documents.run(rows)

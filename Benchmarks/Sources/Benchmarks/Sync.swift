@@ -108,4 +108,76 @@ enum Sync {
       "the first message from a store of \(count) operations",
       "\(Int(first.cpu * 1e6)) µs CPU after opening, \(Int(next.cpu * 1e4)) µs from then on")
   }
+
+  /// An empty replica is filled from a full one through a pipe in this process: both sides share its cores.
+  static func transfer(_ count: Int) async throws {
+    let scratch = Scratch()
+    let signer = SigningKey.generate()
+    let full = try Headwater.create(
+      at: scratch.file("full"), schema: try Schema.parse(Rows.schema), as: signer)
+    try await Ingest.writeSingles(full, signer, count: count)
+    let genesis = try await full.read { try $0.signed(full.database) }
+    guard let genesis else { return }
+    let empty = try Store.replicate(
+      at: scratch.file("empty"), genesis: genesis, suite: SodiumSuite())
+    let (left, right) = Pipe.pair(signer.principal)
+    let start = Cost.now(CLOCK_MONOTONIC)
+    let startCPU = Cost.now(CLOCK_PROCESS_CPUTIME_ID)
+    async let served = Replicator(full).sync(over: left)
+    let report = try await Replicator(empty).sync(over: right)
+    _ = try await served
+    let wall = Cost.now(CLOCK_MONOTONIC) - start
+    let cpu = Cost.now(CLOCK_PROCESS_CPUTIME_ID) - startCPU
+    let suite = SodiumSuite()
+    let sample = try await full.read { snapshot in
+      try snapshot.operationIDs().prefix(2_000).compactMap { id in
+        try snapshot.signed(id).map { (id, $0) }
+      }
+    }
+    let raw = await Cost.of {
+      for (id, signed) in sample {
+        _ = suite.verify(signed.signature, of: id, by: signed.publicKey)
+      }
+    }
+    let rate = Double(count) / wall
+    Benchmarks.report(
+      "\(count) operations to an empty replica, both in one process",
+      "\(Int(rate)) operations/s, \(Int(cpu * 1e6 / Double(count))) µs CPU each on both sides, \(report.bytesReceived / count) B each, peak \(peakMegabytes()) MB",
+      "\(raw.rate(sample.count))/s, Ed25519 verification alone, one core",
+      rate / (Double(sample.count) / raw.wall))
+  }
+}
+
+/// Two ends of a channel in memory.
+private final class Pipe: Channel {
+  let peer: Digest
+  private let out: AsyncStream<[UInt8]>.Continuation
+  private let into: Reader
+
+  private actor Reader {
+    private var iterator: AsyncStream<[UInt8]>.Iterator
+    init(_ stream: AsyncStream<[UInt8]>) { iterator = stream.makeAsyncIterator() }
+    func next() async -> [UInt8]? {
+      var copy = iterator
+      let next = await copy.next(isolation: self)
+      iterator = copy
+      return next
+    }
+  }
+
+  private init(_ peer: Digest, _ out: AsyncStream<[UInt8]>.Continuation, _ into: Reader) {
+    self.peer = peer
+    self.out = out
+    self.into = into
+  }
+
+  static func pair(_ peer: Digest) -> (Pipe, Pipe) {
+    let (one, sendOne) = AsyncStream.makeStream(of: [UInt8].self)
+    let (two, sendTwo) = AsyncStream.makeStream(of: [UInt8].self)
+    return (Pipe(peer, sendOne, Reader(two)), Pipe(peer, sendTwo, Reader(one)))
+  }
+
+  func send(_ message: [UInt8]) async throws(ChannelError) { out.yield(message) }
+  func receive() async throws(ChannelError) -> [UInt8]? { await into.next() }
+  func close() async { out.finish() }
 }

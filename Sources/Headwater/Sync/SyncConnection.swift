@@ -189,7 +189,7 @@ final class SyncConnection: Sendable {
     var handled = handled.makeAsyncIterator()
     do throws(ChannelError) {
       while let bytes = try await channel.receive() {
-        event.yield(.message(bytes))
+        event.yield(.message(PackedMessage.unpack(bytes)))
         guard await handled.next() != nil else { return }
       }
       event.yield(.ended(nil))
@@ -203,7 +203,7 @@ final class SyncConnection: Sendable {
   {
     do throws(ChannelError) {
       for await bytes in outgoing {
-        try await channel.send(bytes)
+        try await channel.send(PackedMessage.pack(bytes))
         event.yield(.sent(bytes.count))
       }
       // Everything is sent, and nothing more comes.

@@ -24,10 +24,15 @@ extension Session {
 
   /// Asks for more of what is needed, as far as nobody else was asked for it.
   mutating func fetchMore(_ view: some ReplicaView, _ out: inout [Action]) throws {
+    if holdsStream, !isStreaming, delivering.isEmpty {
+      holdsStream = false
+      plan.releaseStream(of: number)
+    }
     if peerIsAhead != nil, !isStreaming, plan.claimStream(for: number, at: now) {
       peerIsAhead = nil
       if try view.frontier().prefix(SyncLimits.heads).elementsEqual(ownHeads) {
         isStreaming = true
+        holdsStream = true
         send(.wantAll(round: round), &out)
       } else {
         // Something came from elsewhere meanwhile: the peer would send that again.
@@ -64,14 +69,16 @@ extension Session {
     }
   }
 
-  mutating func take(_ message: SyncMessage, _ out: inout [Action]) throws {
+  mutating func take(_ message: SyncMessage, _ view: some ReplicaView, _ out: inout [Action])
+    throws
+  {
     switch message {
     case .operations(let operations):
       try spend(operations.reduce(0) { $0 + $1.count })
       guard partial.isEmpty else {
         throw SyncError(.malformed, "the peer interrupts an operation with others")
       }
-      try accept(operations, &out)
+      try accept(operations, view, &out)
     case .part(let isLast, let bytes):
       try spend(bytes.count)
       guard !bytes.isEmpty, partial.count + bytes.count <= Limits.operationBytes + 131_072 else {
@@ -83,7 +90,7 @@ extension Session {
         partial = []
         // The bytes of the earlier parts were allowed again when they came.
         toAllow -= whole.count - bytes.count
-        try accept([whole], &out)
+        try accept([whole], view, &out)
       } else {
         toAllow += bytes.count
       }
@@ -102,7 +109,6 @@ extension Session {
         throw SyncError(.malformed, "the peer ends what has not begun")
       }
       isStreaming = false
-      plan.releaseStream(of: number)
     default: break
     }
   }
@@ -116,23 +122,38 @@ extension Session {
     }
   }
 
-  private mutating func accept(_ operations: [[UInt8]], _ out: inout [Action]) throws {
+  private mutating func accept(
+    _ operations: [[UInt8]], _ view: some ReplicaView, _ out: inout [Action]
+  ) throws {
     let bytes = operations.reduce(0) { $0 + $1.count }
     var came: [ShortID] = []
+    var fresh: [[UInt8]] = []
     for operation in operations {
       report.operationsReceived += 1
       guard let id = Session.id(operation, hasher) else {
         throw SyncError(.malformed, "what the peer sent is no operation")
       }
       known.insert(id)
-      askedIDs.remove(id)
-      if asked.remove(id.prefix) != nil { came.append(id.prefix) }
+      var isAsked = askedIDs.remove(id) != nil || isStreaming
+      if asked.remove(id.prefix) != nil {
+        came.append(id.prefix)
+        isAsked = true
+      }
+      // What was pushed has often come from somebody else: then nobody need verify it again.
+      if try !isAsked && view.number(of: id) != nil {
+        report.repeated += 1
+      } else {
+        fresh.append(operation)
+      }
     }
     plan.note(bytes, from: number, at: now)
-    plan.release(came, of: number)
     report.operationBytesReceived += bytes
-    delivering.append((operations.count, bytes))
-    out.append(.deliver(operations))
+    guard !fresh.isEmpty else {
+      toAllow += bytes
+      return
+    }
+    delivering.append((fresh.count, bytes, came))
+    out.append(.deliver(fresh))
   }
 
   /// The id of an operation as it travels, if it is one.

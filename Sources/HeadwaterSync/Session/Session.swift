@@ -100,6 +100,8 @@ public struct Session: Sendable {
   /// How many operations the peer is ahead by, while they are not asked for.
   var peerIsAhead: UInt64?
   var isStreaming = false
+  /// Whether nobody else may be asked for anything, because what the peer streamed is not all admitted.
+  var holdsStream = false
   /// Short ids that are needed, from `nextNeed` on.
   var needs: [ShortID] = []
   var nextNeed = 0
@@ -109,8 +111,9 @@ public struct Session: Sendable {
   var allowance: Int
   var toAllow = 0
   var partial: [UInt8] = []
-  /// Batches that were handed over and are not admitted yet: their operations and bytes.
-  var delivering: [(count: Int, bytes: Int)] = []
+  /// Batches that were handed over and are not admitted yet: their operations, their bytes, and which of them were
+  /// asked for by short id: nobody else is asked for those until then.
+  var delivering: [(count: Int, bytes: Int, claimed: [ShortID])] = []
   /// Parents that are waited for.
   var missing: [Digest] = []
   var absences = 0
@@ -219,6 +222,7 @@ public struct Session: Sendable {
     var out: [Action] = []
     advance(to: time)
     let batch = delivering.removeFirst()
+    plan.release(batch.claimed, of: number)
     report.admitted += admitted.count
     report.rejected += rejected
     report.repeated += max(0, batch.count - admitted.count - rejected)
