@@ -5,7 +5,7 @@ import SQLiteDriver
 /// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
   static let names = [
-    "import", "single", "mirror", "latency", "documents", "postgres", "snapshot", "open",
+    "import", "single", "mirror", "latency", "documents", "server", "postgres", "snapshot", "open",
     "verdicts",
     "revocation",
   ]
@@ -47,6 +47,7 @@ import SQLiteDriver
         try await Verdicts.quarrel([10, 100, 1_000])
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)
+      case "server": try await Documents.run(rows, serverOnly: true)
       case "snapshot": try await PostgresSnapshot.all(rows)
       default: try await Ingest.opening(operations)
       }
