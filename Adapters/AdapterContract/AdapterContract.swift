@@ -59,7 +59,8 @@ public enum AdapterContract {
   /// Every case.
   public static let cases: [Case] =
     startCases + snapshotCases + fenceCases + restoreCases + generationCases + rowCases
-    + uniqueCases + largeCases + valueCases + textCases + nameCases + schemaCases + inventoryCases + randomCases
+    + uniqueCases + largeCases + valueCases + textCases + nameCases + schemaCases + inventoryCases
+    + randomCases
 
   /// The case with that name.
   public static func `case`(named name: String) -> Case? { cases.first { $0.name == name } }
