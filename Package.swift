@@ -8,6 +8,12 @@ let strict: [SwiftSetting] =
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 
+// The network of the mesh, and nothing else, is built on these two.
+let nio: [Target.Dependency] = [
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOPosix", package: "swift-nio"),
+]
+
 let package = Package(
   name: "Headwater",
   products: [
@@ -16,6 +22,7 @@ let package = Package(
     .library(name: "HeadwaterStream", targets: ["HeadwaterStream"]),
     .library(name: "HeadwaterRelational", targets: ["HeadwaterRelational"]),
     .library(name: "HeadwaterSync", targets: ["HeadwaterSync"]),
+    .library(name: "HeadwaterMesh", targets: ["HeadwaterMesh"]),
     .library(name: "HeadwaterMemory", targets: ["HeadwaterMemory"]),
     .library(name: "HeadwaterSQLite", targets: ["HeadwaterSQLite"]),
     .library(name: "HeadwaterDocuments", targets: ["HeadwaterDocuments"]),
@@ -26,7 +33,8 @@ let package = Package(
     .executable(name: "headwater", targets: ["HeadwaterCommand"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
   ],
   targets: [
     .systemLibrary(
@@ -45,6 +53,10 @@ let package = Package(
     .target(
       name: "HeadwaterSync", dependencies: ["HeadwaterLog", "HeadwaterModel"],
       swiftSettings: strict),
+    .target(
+      name: "HeadwaterMesh",
+      dependencies: ["CSodium", "HeadwaterSync", "HeadwaterLog", "HeadwaterModel"] + nio,
+      swiftSettings: strict),
     .target(name: "SQLiteDriver", dependencies: ["CSQLite"], swiftSettings: strict),
     .target(
       name: "HeadwaterSodium", dependencies: ["CSodium", "HeadwaterLog", "HeadwaterModel"],
@@ -56,7 +68,8 @@ let package = Package(
     .target(
       name: "Headwater",
       dependencies: [
-        "HeadwaterModel", "HeadwaterLog", "HeadwaterStream", "HeadwaterStore", "HeadwaterSodium",
+        "HeadwaterModel", "HeadwaterLog", "HeadwaterStream", "HeadwaterStore", "HeadwaterSync",
+        "HeadwaterSodium",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -99,8 +112,23 @@ let package = Package(
       name: "HeadwaterLogTests", dependencies: ["HeadwaterLog", "HeadwaterModel"],
       swiftSettings: strict),
     .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "Headwater", "HeadwaterSync", "HeadwaterMemory", "HeadwaterStore", "HeadwaterSodium",
+        "HeadwaterStream", "HeadwaterLog", "HeadwaterModel",
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterSyncTests",
+      dependencies: ["HeadwaterSync", "HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"],
+      exclude: ["reconcile.py"], swiftSettings: strict),
+    .testTarget(
       name: "HeadwaterSodiumTests",
       dependencies: ["HeadwaterSodium", "HeadwaterLog", "HeadwaterModel"], swiftSettings: strict),
+    .testTarget(
+      name: "HeadwaterMeshTests",
+      dependencies: [
+        "HeadwaterMesh", "HeadwaterSync", "HeadwaterSodium", "HeadwaterLog", "HeadwaterModel",
+      ] + nio, swiftSettings: strict),
     .testTarget(
       name: "HeadwaterStreamTests",
       dependencies: ["HeadwaterStream", "HeadwaterModel", "HeadwaterMemory", "AdapterContract"],

@@ -3,6 +3,7 @@
 @_exported import HeadwaterSodium
 @_exported import HeadwaterStore
 @_exported import HeadwaterStream
+@_exported import HeadwaterSync
 
 /// Opens and makes stores with the defaults wired together: BLAKE2b-256 and Ed25519 of libsodium.
 public enum Headwater {
@@ -22,5 +23,12 @@ public enum Headwater {
     _ path: String, forWriting: Bool, options: Store.Options = Store.Options()
   ) throws(StoreError) -> Store {
     try Store.open(path, forWriting: forWriting, suite: SodiumSuite(), options: options)
+  }
+
+  /// Makes a store that is another replica of a database (see `Store.replicate`).
+  public static func replicate(
+    at path: String?, genesis: SignedOperation, options: Store.Options = Store.Options()
+  ) throws(StoreError) -> Store {
+    try Store.replicate(at: path, genesis: genesis, suite: SodiumSuite(), options: options)
   }
 }

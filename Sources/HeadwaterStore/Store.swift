@@ -24,6 +24,12 @@ public final class Store: Sendable {
     /// How many rows one operation may hold in memory before they are let go and read again.
     var heldRows = RowTable.heldRows
 
+    /// Whether to let other processes write between commits, and wait for them as long as `patience` says. Otherwise
+    /// the store is this process's alone while it is open for writing, which spares looking what others did.
+    public var takesTurns = false
+    /// For how long to wait for another process that has the store open for writing, in milliseconds.
+    public var patience = 0
+
     public init() {}
   }
 
@@ -42,6 +48,7 @@ public final class Store: Sendable {
   let writer: Writer?
   let readers: ReaderPool
   let waiters = Mutex(CommitWaiters())
+  private let order = OrderCache()
 
   private init(
     path: String, layout: SchemaPlan, info: StoreInfo, suite: any CryptoSuite, options: Options,
@@ -207,7 +214,9 @@ public final class Store: Sendable {
       guard !FileStatus.isFolder(path) else {
         throw StoreError(.notAStore, "\(path) is a folder; a store is one file")
       }
-      let lock = forWriting ? try WriterLock(store: path) : nil
+      // With turns the lock is given back at once: what is opened now may be old when something is written.
+      let lock =
+        forWriting ? try WriterLock(store: path, patience: options.patience) : nil
       let db = try Connection(path: path, mode: .readWrite)
       db.setBusyTimeout(milliseconds: 10_000)
       try StoreFile.validate(db, path: path, forWriting: forWriting)
@@ -234,13 +243,14 @@ public final class Store: Sendable {
       var writer: Writer?
       if forWriting {
         writer = Writer(
-          lock: lock, path: path,
+          lock: options.takesTurns ? nil : lock, turns: options.takesTurns ? options.patience : nil,
+          path: path,
           makeEngine: {
             try Engine(
               db, suite: suite, info: info, layout: layout, retention: Retention(options),
               heldRows: options.heldRows)
           }, db: db)
-        _ = try writer?.engine()
+        if !options.takesTurns { _ = try writer?.engine() }
       }
       return Store(
         path: path, layout: layout, info: info, suite: suite, options: options, writer: writer)
@@ -302,17 +312,12 @@ public final class Store: Sendable {
   ///
   /// Those whose parents come in the same call are admitted after them.
   public func receive(_ operations: [SignedOperation]) async throws -> [Reception] {
-    try await deliver(operations).answers
+    try await deliver(VerifiedOperations(operations, suite: suite)).answers
   }
 
-  /// The same, and which of the rejected no other copy can make acceptable.
-  func deliver(_ operations: [SignedOperation]) async throws -> (
-    answers: [Reception], condemned: Set<Int>
-  ) {
-    let suite = suite
-    return try await onWriter { engine in
-      try Receiver(engine: engine, suite: suite).receive(operations)
-    }
+  /// Takes operations that were verified before, so that others can be verified meanwhile.
+  func deliver(_ operations: VerifiedOperations) async throws -> Receiver.Result {
+    try await onWriter { engine in try Receiver(engine: engine).receive(operations) }
   }
 
   private func onWriter<R: Sendable>(_ body: @escaping @Sendable (Engine) throws -> R) async throws
@@ -343,10 +348,11 @@ public final class Store: Sendable {
   public func read<R: Sendable>(_ body: @escaping @Sendable (Snapshot) throws -> R) async throws
     -> R
   {
-    try await readers.read { [layout, suite, path, database, replica] db in
+    try await readers.read { [layout, suite, path, database, replica, order] db in
       do {
         return try body(
-          Snapshot(db, layout: layout, suite: suite, database: database, replica: replica))
+          Snapshot(
+            db, layout: layout, suite: suite, database: database, replica: replica, order: order))
       } catch let error as SQLiteError {
         throw StoreError.from(error, path: path)
       }

@@ -55,7 +55,7 @@ public struct StoreSource: ChangeSource {
     while clock.now < deadline, !Task.isCancelled {
       let commits = store.waiters.withLock(\.commits)
       if try await read({ try $0.head().position }) > position { return }
-      if store.writer != nil {
+      if store.writer != nil, !store.options.takesTurns {
         await store.waitForCommit(after: commits, until: deadline)
       } else {
         let wake = min(deadline, clock.now.advanced(by: pause))

@@ -15,8 +15,10 @@ public final class Connection {
 
   let handle: OpaquePointer
   private var cache: [String: Statement] = [:]
+  /// The same statements by where the literal of their text stands: hashing that is cheaper than hashing the text.
+  @exclusivity(unchecked) private var cacheOfLiterals: [Int: Statement] = [:]
   /// Asked before every statement; what it returns is thrown instead. For tests of what a crash leaves behind.
-  package var injectedFailure: (() -> SQLiteError?)?
+  @exclusivity(unchecked) package var injectedFailure: (() -> SQLiteError?)?
   /// The path that was opened; empty for a database in memory.
   public let path: String
 
@@ -63,6 +65,19 @@ public final class Connection {
   }
 
   /// A statement that is compiled once a connection and kept. Only one use at a time.
+  public func cached(_ sql: StaticString) throws(SQLiteError) -> Statement {
+    let place = Int(bitPattern: sql.utf8Start)
+    if let statement = cacheOfLiterals[place] {
+      statement.reset()
+      return statement
+    }
+    let statement = try cached(sql.description)
+    cacheOfLiterals[place] = statement
+    return statement
+  }
+
+  /// The same, where the text is not a literal.
+  @_disfavoredOverload
   public func cached(_ sql: String) throws(SQLiteError) -> Statement {
     if let statement = cache[sql] {
       statement.reset()
@@ -82,6 +97,7 @@ public final class Connection {
   public func clearCache() {
     for statement in cache.values { statement.finalize() }
     cache.removeAll()
+    cacheOfLiterals.removeAll()
   }
 
   /// The first column of the first row as an integer; nil where there is no row or it is NULL.

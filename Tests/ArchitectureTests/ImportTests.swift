@@ -25,6 +25,17 @@ import Testing
     #expect(table.allowed["SQLiteDriver"] == ["CSQLite"])
   }
 
+  /// Each package that is not ours is for one module, so that it can be replaced there.
+  @Test func otherPackagesStayWhereTheyBelong() {
+    for (external, home) in [
+      ("ArgumentParser", "HeadwaterCommand"), ("NIOCore", "HeadwaterMesh"),
+      ("NIOPosix", "HeadwaterMesh"),
+    ] {
+      let users = table.allowed.filter { $0.value.contains(external) }.keys
+      #expect(Set(users) == [home], "\(external)")
+    }
+  }
+
   @Test func everyImportIsInTheTable() throws {
     #expect(SourceTree.sources.count > 20)
     for path in SourceTree.sources {

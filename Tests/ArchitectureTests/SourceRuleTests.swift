@@ -30,7 +30,7 @@ import Testing
   @Test func theHotModulesDoWithoutFoundation() throws {
     let hot: Set<String> = [
       "HeadwaterModel", "HeadwaterLog", "HeadwaterStream", "HeadwaterStore", "SQLiteDriver",
-      "HeadwaterSodium",
+      "HeadwaterSodium", "HeadwaterSync", "HeadwaterMesh",
     ]
     for path in SourceTree.sources where hot.contains(SourceTree.module(of: path)) {
       for (imported, line) in SwiftCode(try SourceTree.text(path)).imports {

@@ -121,7 +121,7 @@ import Testing
     for arguments in [
       ["upgrade", "s", "--schema", "x", "--as", "a"],
       ["serve", "s", "--listen", "localhost:1"], ["sync", "s", "peer"],
-      ["bundle", "create", "s", "f"], ["bundle", "apply", "s", "f"], ["schema", "diff", "a", "b"],
+      ["schema", "diff", "a", "b"],
     ] {
       let outcome = try await bench.run(arguments)
       #expect(outcome.status == 2)

@@ -65,6 +65,10 @@ struct SchemaGenerator {
     if chance(50) {
       parts.append("allow upgrade" + (chance(50) ? " if " + condition(for: "") : ""))
     }
+    if chance(30) {
+      let rule = "allow connect" + (chance(70) ? " if " + condition(for: "") : "")
+      parts.append(rule.replacing("$author", with: "$peer"))
+    }
     parts.shuffle(using: &random)
     return documentation() + "schema" + space() + name("S", 0) + "\n"
       + parts.joined(separator: space() + "\n") + space()

@@ -219,6 +219,17 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     Refusal(
       "leaves no rule a meaning", "schema S\nallow everything\ncollection C { allow create }"),
     Refusal("allows upgrades too", "schema S\nallow everything\nallow upgrade"),
+    Refusal("allows connecting too", "schema S\nallow everything\nallow connect"),
+    Refusal("'allow connect' stands alone", "schema S\nallow connect, upgrade"),
+    Refusal("connecting creates no row", "schema S\nallow connect if new.a == 1"),
+    Refusal("connecting concerns no row", "schema S\nallow connect if row.a == 1"),
+    Refusal(
+      "there is no '$author'",
+      "schema S\nallow connect if exists M(p: $author)\ncollection M { p: Principal @key }"),
+    Refusal(
+      "stands in 'allow connect' only",
+      "schema S\nallow upgrade if exists M(p: $peer)\ncollection M { p: Principal @key }"),
+    Refusal("stands at the top", "schema S\ncollection M {\n  a: Int\n  allow connect\n}"),
     Refusal("stands in a collection", "schema S\nallow create"),
     Refusal("no condition", "schema S\nallow everything if exists C()\ncollection C { }"),
     Refusal("an upgrade creates no row", "schema S\nallow upgrade if new.a == 1"),

@@ -92,7 +92,8 @@ extension Store {
       var result: [ReferenceModel.RowName: Row] = [:]
       for (index, collection) in snapshot.schema.collections.enumerated() {
         for row in try snapshot.rows(index, limit: .max - 1) {
-          result[.init(collection: index, key: collection.key(of: row)!)] = row
+          let key = try #require(collection.key(of: row), "a row without its key: \(row)")
+          result[.init(collection: index, key: key)] = row
         }
       }
       return result

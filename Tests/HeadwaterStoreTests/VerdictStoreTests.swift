@@ -202,10 +202,11 @@ import Testing
     let made = try await store!.read { try $0.frontier() }
     store = nil
     do {
-      // What format 1 had: no tables of verdicts, and no kinds of changes.
+      // What format 1 had: no tables of verdicts, no kinds of changes, no canonical order.
       let db = try Connection(path: path, mode: .readWrite)
       for table in [
-        "authority", "question", "reliance", "bond", "claim", "contest", "quarrel", "spill",
+        "authority", "question", "reliance", "bond", "claim", "contest", "quarrel", "spill", "span",
+        "span_keys",
       ] {
         try db.execute("DROP TABLE \(table)")
       }

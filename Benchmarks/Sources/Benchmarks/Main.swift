@@ -2,12 +2,11 @@ import Headwater
 import HeadwaterSQLite
 import SQLiteDriver
 
-/// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [name …]`: each figure beside the raw thing, measured in the same run.
+/// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [--megabytes N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
   static let names = [
     "import", "single", "mirror", "latency", "documents", "server", "postgres", "snapshot", "open",
-    "verdicts",
-    "revocation",
+    "verdicts", "revocation", "sync", "channel", "receive",
   ]
 
   static func main() async throws {
@@ -15,6 +14,7 @@ import SQLiteDriver
     var singles = 20_000
     var operations = 200_000
     var dependants = 100_000
+    var megabytes = 1_024
     var chosen: [String] = []
     var arguments = CommandLine.arguments.dropFirst()[...]
     while let argument = arguments.popFirst() {
@@ -23,10 +23,11 @@ import SQLiteDriver
       case "--singles": singles = Int(arguments.popFirst() ?? "") ?? singles
       case "--open": operations = Int(arguments.popFirst() ?? "") ?? operations
       case "--dependants": dependants = Int(arguments.popFirst() ?? "") ?? dependants
+      case "--megabytes": megabytes = Int(arguments.popFirst() ?? "") ?? megabytes
       case let name where names.contains(name): chosen.append(name)
       default:
         print(
-          "usage: Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [\(names.joined(separator: "|"))]"
+          "usage: Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [--megabytes N] [\(names.joined(separator: "|"))]"
         )
         return
       }
@@ -45,6 +46,11 @@ import SQLiteDriver
         try await Verdicts.delegation([1, 10, 100, 1_000, 10_000])
         try await Verdicts.revocation([10, 1_000, dependants])
         try await Verdicts.quarrel([10, 100, 1_000])
+      case "sync":
+        try Sync.reconciliation()
+        try await Sync.stored(operations)
+      case "channel": try await Channels.run(megabytes: megabytes)
+      case "receive": try await Receiving.run(operations)
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)
       case "server": try await Documents.run(rows, serverOnly: true)

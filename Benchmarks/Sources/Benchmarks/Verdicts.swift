@@ -53,7 +53,7 @@ enum Verdicts {
     }
   }
 
-  private static func write(_ store: Store, _ authors: [SigningKey], from first: Int, _ count: Int)
+  static func write(_ store: Store, _ authors: [SigningKey], from first: Int, _ count: Int)
     async throws
   {
     let sequence = WriteSequence(store, stopsAtFailure: true)

@@ -47,7 +47,7 @@ extension Snapshot {
   func collectionIndex(_ name: String) throws -> Int { try schema.requireCollection(name) }
 
   /// The operations that a list such as `3f9a,77c1` names, by unique beginnings of their ids.
-  func operations(_ list: String) throws -> [Digest] {
+  func operations(_ list: String, option: String = "--at") throws -> [Digest] {
     let names = list.split(separator: ",", omittingEmptySubsequences: false)
     return try names.map { name in
       guard !name.isEmpty, name.utf8.count <= 64,
@@ -58,7 +58,8 @@ extension Snapshot {
       else {
         throw Failure(
           "invalid",
-          "--at takes ids of operations, or beginnings of them, with commas between: not '\(list)'")
+          "\(option) takes ids of operations, or beginnings of them, with commas between: not '\(list)'"
+        )
       }
       return try operation(withPrefix: name.lowercased())
     }

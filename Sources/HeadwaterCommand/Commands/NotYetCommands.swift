@@ -49,36 +49,3 @@ struct SyncCommand: ParsableCommand {
 
   func run() throws { throw Failure.notYet("`sync`: this version has no network") }
 }
-
-struct BundleCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "bundle", abstract: "Not there yet: operations as a file.",
-    discussion: "Example: headwater bundle create shop.store shop.bundle",
-    subcommands: [Create.self, Apply.self])
-
-  struct Create: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Not there yet: write operations to a file.",
-      discussion: "Example: headwater bundle create shop.store shop.bundle")
-
-    @Argument(help: "The file of the store.") var store: String
-    @Argument(help: "The file of the bundle.") var file: String
-
-    func run() throws {
-      throw Failure.notYet("`bundle create`: to back a store up, copy it with sqlite3's .backup")
-    }
-  }
-
-  struct Apply: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Not there yet: take operations from a file.",
-      discussion: "Example: headwater bundle apply shop.store shop.bundle")
-
-    @Argument(help: "The file of the store.") var store: String
-    @Argument(help: "The file of the bundle.") var file: String
-
-    func run() throws {
-      throw Failure.notYet("`bundle apply`: this version takes no operations from elsewhere")
-    }
-  }
-}

@@ -33,6 +33,7 @@ struct Failure: Error, Sendable {
     case let error as ValueError: self.init("invalid", error.description)
     case let error as RecordError: self.init("invalid", error.description)
     case let error as JSONError: self.init("invalid", error.description)
+    case let error as BundleError: self.init("bundle", error.message)
     case let error as QueryError: self.init("query", error.message)
     case let error as SQLiteError: self.init("sqlite", error.message)
     case is CancellationError: self.init("cancelled", "stopped before the end")

@@ -16,13 +16,17 @@ public struct Schema: Sendable, Hashable {
   public let collections: [CollectionType]
   /// The alternatives under which an operation may upgrade the schema.
   public let upgradeRules: [Condition?]
+  /// The alternatives under which a replica may connect, `$peer` being its principal. Decided where it
+  /// connects, by the rows as they are there; no verdict depends on it.
+  public let connectRules: [Condition?]
   private let collectionIndex: [String: Int]
   private let recordIndex: [String: Int]
   private let enumIndex: [String: Int]
 
   init(
     name: String, documentation: String?, allowsEverything: Bool, enums: [EnumType],
-    records: [RecordType], collections: [CollectionType], upgradeRules: [Condition?]
+    records: [RecordType], collections: [CollectionType], upgradeRules: [Condition?],
+    connectRules: [Condition?] = []
   ) {
     self.name = name
     self.documentation = documentation
@@ -31,6 +35,7 @@ public struct Schema: Sendable, Hashable {
     self.records = records
     self.collections = collections
     self.upgradeRules = upgradeRules
+    self.connectRules = connectRules
     // Names are unique: the checker saw to it. The first wins in a schema that it is still reporting on.
     let first = { (a: Int, _: Int) in a }
     collectionIndex = Dictionary(
@@ -251,6 +256,8 @@ public indirect enum Condition: Sendable, Hashable {
   public enum Operand: Sendable, Hashable {
     /// `$author`
     case author
+    /// `$peer`: in rules of connecting only.
+    case peer
     /// `new.field`
     case new(String)
     /// `row.field`

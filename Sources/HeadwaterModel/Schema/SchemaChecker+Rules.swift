@@ -1,9 +1,14 @@
 extension SchemaChecker {
   /// Where a condition stands: what `new` and `row` mean there.
   struct RuleScope {
-    /// Nil for rules of upgrades.
+    /// Nil for rules of upgrades and of connecting.
     let collection: Int?
     let actions: [Rule.Action]
+    /// Whether it says who may connect: then there is a peer, and no author.
+    var isConnect = false
+
+    /// The only variable there is.
+    var variable: String { isConnect ? "peer" : "author" }
   }
 
   // MARK: - Rules
@@ -20,7 +25,7 @@ extension SchemaChecker {
       var actions: [Rule.Action] = []
       for name in rule.actions {
         guard let action = Rule.Action(rawValue: name.text) else {
-          let isTop = name.text == "everything" || name.text == "upgrade"
+          let isTop = ["everything", "upgrade", "connect"].contains(name.text)
           sink.report(
             name.position,
             isTop
@@ -47,11 +52,18 @@ extension SchemaChecker {
     return rules
   }
 
-  func topRules() -> (allowsEverything: Bool, upgradeRules: [Condition?]) {
+  /// What the rules outside of collections say.
+  struct TopRules {
+    var allowsEverything = false
+    var upgrade: [Condition?] = []
+    var connect: [Condition?] = []
+  }
+
+  func topRules() -> TopRules {
+    var result = TopRules()
     var everything: RuleSyntax?
-    var upgrades: [Condition?] = []
     for rule in syntax.rules {
-      for name in rule.actions where name.text != "upgrade" && name.text != "everything" {
+      for name in rule.actions where !["upgrade", "everything", "connect"].contains(name.text) {
         let isAction = Rule.Action(rawValue: name.text) != nil
         sink.report(
           name.position,
@@ -59,8 +71,8 @@ extension SchemaChecker {
             ? "'allow \(name.text)' stands in a collection" : "there is no action '\(name.text)'",
           help: isAction
             ? nil
-            : suggestion(name.text, in: ["upgrade", "everything"])
-              ?? "at the top there are 'allow upgrade' and 'allow everything'")
+            : suggestion(name.text, in: ["upgrade", "everything", "connect"])
+              ?? "at the top there are 'allow upgrade', 'allow connect' and 'allow everything'")
       }
       let isEverything = rule.actions.contains { $0.text == "everything" }
       if isEverything {
@@ -72,18 +84,23 @@ extension SchemaChecker {
         }
         everything = rule
       } else if rule.actions.count > 1 {
-        sink.report(rule.position, "'allow upgrade' stands alone")
+        sink.report(rule.position, "'allow \(rule.actions[0].text)' stands alone")
       }
-      let scope = RuleScope(collection: nil, actions: [])
+      let isConnect = rule.actions.contains { $0.text == "connect" }
+      let scope = RuleScope(collection: nil, actions: [], isConnect: isConnect)
       let condition = rule.condition.flatMap { self.condition($0, scope) }
-      if !isEverything, rule.condition == nil || condition != nil { upgrades.append(condition) }
+      guard !isEverything, rule.condition == nil || condition != nil else { continue }
+      if isConnect { result.connect.append(condition) } else { result.upgrade.append(condition) }
     }
-    if let everything, !upgrades.isEmpty {
+    if let everything, !result.upgrade.isEmpty || !result.connect.isEmpty {
+      let (what, word) =
+        result.upgrade.isEmpty ? ("connecting", "connect") : ("upgrades", "upgrade")
       sink.report(
-        everything.position, "'allow everything' allows upgrades too",
-        help: "remove 'allow everything' or 'allow upgrade'")
+        everything.position, "'allow everything' allows \(what) too",
+        help: "remove 'allow everything' or 'allow \(word)'")
     }
-    return (everything != nil, upgrades)
+    result.allowsEverything = everything != nil
+    return result
   }
 
   // MARK: - Conditions
@@ -212,7 +229,8 @@ extension SchemaChecker {
     -> Condition?
   {
     guard let target = collectionIndex(name) else { return nil }
-    lookedInto.insert(syntax.collections[target].name.text)
+    // Who may connect is no matter of verdicts, so it makes no collection strict.
+    if !scope.isConnect { lookedInto.insert(syntax.collections[target].name.text) }
     var seen: Set<String> = []
     var result: [Condition.Match] = []
     for match in matches {
@@ -263,13 +281,20 @@ extension SchemaChecker {
     switch syntax.kind {
     case .number, .string, .bool: return .constant(syntax)
     case .variable(let name):
-      guard name == "author" else {
+      guard name == scope.variable else {
         if !reportClock(name, syntax.position) {
-          sink.report(syntax.position, "there is no '$\(name)'", help: "there is '$author'")
+          sink.report(
+            syntax.position,
+            name == "peer"
+              ? "'$peer' stands in 'allow connect' only"
+              : name == "author"
+                ? "whoever connects writes nothing, so there is no '$author'"
+                : "there is no '$\(name)'",
+            help: "there is '$\(scope.variable)'")
         }
         return nil
       }
-      return .typed(.author, .principal)
+      return .typed(scope.isConnect ? .peer : .author, .principal)
     case .path(let names) where names.count == 1: return .constant(syntax)
     case .path(let names) where names.count == 2 && names[0].text == "new":
       return newField(names[1], syntax.position, scope)
@@ -303,7 +328,9 @@ extension SchemaChecker {
   private func newField(_ name: NameSyntax, _ position: SchemaPosition, _ scope: RuleScope) -> Side?
   {
     guard let collection = scope.collection else {
-      sink.report(position, "an upgrade creates no row, so there is no 'new'")
+      sink.report(
+        position,
+        "\(scope.isConnect ? "connecting" : "an upgrade") creates no row, so there is no 'new'")
       return nil
     }
     if let other = scope.actions.first(where: { $0 != .create }) {
@@ -324,7 +351,9 @@ extension SchemaChecker {
   private func rowField(_ name: NameSyntax, _ position: SchemaPosition, _ scope: RuleScope) -> Side?
   {
     guard let collection = scope.collection else {
-      sink.report(position, "an upgrade concerns no row, so there is no 'row'")
+      sink.report(
+        position,
+        "\(scope.isConnect ? "connecting" : "an upgrade") concerns no row, so there is no 'row'")
       return nil
     }
     if scope.actions.contains(.create) {

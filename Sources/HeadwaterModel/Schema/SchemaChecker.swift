@@ -86,7 +86,7 @@ final class SchemaChecker {
     for index in recordDrafts.indices { checkFields(of: .record, index) }
     for index in collectionDrafts.indices { checkFields(of: .collection, index) }
     let rules = syntax.collections.indices.map { collectionRules($0) }
-    let (allowsEverything, upgradeRules) = topRules()
+    let top = topRules()
     guard sink.isEmpty else { return nil }
 
     let enums = syntax.enums.map { item in
@@ -108,8 +108,9 @@ final class SchemaChecker {
     }
     return Schema(
       name: syntax.name.text, documentation: syntax.documentation,
-      allowsEverything: allowsEverything, enums: enums, records: records, collections: collections,
-      upgradeRules: upgradeRules)
+      allowsEverything: top.allowsEverything, enums: enums, records: records,
+      collections: collections,
+      upgradeRules: top.upgrade, connectRules: top.connect)
   }
 
   private func field(_ draft: Draft) -> Field {

@@ -118,7 +118,7 @@ extension SchemaParser {
       return try path(position, depth: depth)
     case .symbol where token.text == "$":
       advance()
-      let variable = try name("'author' after '$'")
+      let variable = try name("'author' or 'peer' after '$'")
       return ExpressionSyntax(.variable(variable.text), position)
     case .symbol where token.text == "(":
       advance()

@@ -196,7 +196,7 @@ struct SchemaParser {
         continue
       }
       if token.startsLine, isWord("allow"),
-        next.text == "everything" || next.text == "upgrade"
+        ["everything", "upgrade", "connect"].contains(next.text)
       {
         return
       }

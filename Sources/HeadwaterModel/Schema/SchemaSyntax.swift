@@ -47,7 +47,7 @@ struct ExpressionSyntax: Sendable, Hashable {
     case bool(Bool)
     /// `a`, `a.b`, `new.f`, `row.f`, or the case of an enum.
     case path([NameSyntax])
-    /// `$author`
+    /// `$author` or `$peer`
     case variable(String)
     case not(ExpressionSyntax)
     case negate(ExpressionSyntax)
@@ -135,7 +135,7 @@ struct SchemaSyntax: Sendable, Hashable {
   var enums: [EnumSyntax] = []
   var records: [RecordSyntax] = []
   var collections: [CollectionSyntax] = []
-  /// `allow everything` and `allow upgrade …`.
+  /// `allow everything`, `allow upgrade …` and `allow connect …`.
   var rules: [RuleSyntax] = []
   var trivia = Trivia()
   /// The comments before the end of the text.

@@ -12,11 +12,13 @@ struct SyntaxBuilder {
     if schema.allowsEverything {
       syntax.rules.append(RuleSyntax(actions: [NameSyntax("everything")]))
     }
-    for condition in schema.upgradeRules {
-      syntax.rules.append(
-        RuleSyntax(
-          actions: [NameSyntax("upgrade")],
-          condition: condition.map { self.condition($0, scope: nil, of: schema) }))
+    for (action, rules) in [("upgrade", schema.upgradeRules), ("connect", schema.connectRules)] {
+      for condition in rules {
+        syntax.rules.append(
+          RuleSyntax(
+            actions: [NameSyntax(action)],
+            condition: condition.map { self.condition($0, scope: nil, of: schema) }))
+      }
     }
     return syntax
   }
@@ -190,6 +192,7 @@ struct SyntaxBuilder {
   private func operand(_ operand: Condition.Operand, _ type: ScalarType?) -> ExpressionSyntax {
     switch operand {
     case .author: ExpressionSyntax(.variable("author"))
+    case .peer: ExpressionSyntax(.variable("peer"))
     case .new(let field): ExpressionSyntax(.path([NameSyntax("new"), NameSyntax(field)]))
     case .row(let field): ExpressionSyntax(.path([NameSyntax("row"), NameSyntax(field)]))
     case .literal(let value): literal(value, of: type, scope: [])
@@ -200,7 +203,7 @@ struct SyntaxBuilder {
     -> ScalarType?
   {
     switch operand {
-    case .author, .literal: return nil
+    case .author, .peer, .literal: return nil
     case .new(let name), .row(let name):
       return reduced(scope?.fields.first { $0.name == name }?.type, of: schema)
     }

@@ -11,7 +11,7 @@ extension Engine {
   }
 
   /// Writes the differences of the rows as one transaction of the stream.
-  func emit(_ effects: [Effect], _ causes: [Int64: Flip], _ arrival: Arrival) throws {
+  func emit(_ effects: [Effect], _ causes: NumberMap<Flip>, _ arrival: Arrival) throws {
     let number = arrival.record.number
     var gone: [Outgoing] = []
     var come: [Outgoing] = []
@@ -47,24 +47,24 @@ extension Engine {
     // What refers goes first, and comes last.
     if gone.count > 1 { gone = try targetsFirst(gone, number).reversed() }
     if mustOrder, come.count > 1 { come = try targetsFirst(come, number) }
-    guard !gone.isEmpty || !come.isEmpty || !changed.isEmpty else { return }
-    let author = try log.author(number: arrival.record.author)
-    var lists = [gone, come, changed][...]
-    var next = 0
-    try events.append(
-      operations: [arrival.record.id], author: author.principal, time: arrival.record.time,
-      frontier: frontier.count > Engine.notedHeads ? [] : try frontierIDs()
-    ) {
-      while let list = lists.first, next == list.count {
-        lists.removeFirst()
-        next = 0
+    for list in [gone, come, changed] {
+      for event in list {
+        try write(record(event), arrival)
+        try rows.relieve(number)
       }
-      guard let list = lists.first else { return nil }
-      try rows.relieve(number)
-      let event = list[next]
-      next += 1
-      return try record(event)
     }
+  }
+
+  /// Writes an event of the operation's transaction, which begins with the first.
+  func write(_ event: EventRecord, _ arrival: Arrival) throws {
+    if !events.isOpen {
+      events.begin(
+        operations: [arrival.record.id],
+        author: try log.author(number: arrival.record.author).principal,
+        time: arrival.record.time,
+        frontier: frontier.count > Engine.notedHeads ? [] : try frontierIDs())
+    }
+    try events.append(event)
   }
 
   private func record(_ event: Outgoing) throws -> EventRecord {

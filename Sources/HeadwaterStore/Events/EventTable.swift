@@ -34,7 +34,7 @@ final class EventTable {
   /// The position of the last event; 0 before the first.
   private(set) var last: Int64
   private(set) var digest: Digest
-  private var writer = CanonicalWriter()
+  @exclusivity(unchecked) private var writer = CanonicalWriter()
 
   init(_ db: Connection, suite: any CryptoSuite) throws {
     self.db = db
@@ -60,54 +60,84 @@ final class EventTable {
     }
   }
 
-  /// Appends the events of one transaction, which `next` gives one by one: there may be millions.
-  func append(
-    operations: [Digest], author: Digest, time: Int64, frontier: [Digest],
-    _ next: () throws -> EventRecord?
-  ) throws {
-    let begins = last + 1
-    var first = begins
-    var record = try next()
-    while record != nil {
-      // What is hashed is the digest before and the chunk, so they are written into one buffer, which is kept.
-      writer.removeAll()
-      writer.raw(digest.bytes)
-      writer.arrayHeader(operations.count)
-      for id in operations { writer.digest(id) }
-      writer.digest(author)
-      writer.int(time)
-      var count: Int64 = 0
-      while let some = record, writer.bytes.count < EventTable.chunkBytes {
-        encode(some)
-        count += 1
-        record = try next()
+  /// What all events of a transaction have in common.
+  private struct Transaction {
+    let operations: [Digest]
+    let author: Digest
+    let time: Int64
+    let frontier: [Digest]
+    let begins: Int64
+    /// The position of the first event of the chunk that is being written.
+    var first: Int64
+    var count: Int64 = 0
+  }
+
+  @exclusivity(unchecked) private var transaction: Transaction?
+
+  /// Whether a transaction has begun and not ended.
+  var isOpen: Bool { transaction != nil }
+
+  /// Begins a transaction of the stream, which must have an event.
+  func begin(operations: [Digest], author: Digest, time: Int64, frontier: [Digest]) {
+    let transaction = Transaction(
+      operations: operations, author: author, time: time, frontier: frontier, begins: last + 1,
+      first: last + 1)
+    beginChunk(transaction)
+    self.transaction = transaction
+  }
+
+  /// Appends an event: there may be millions, so they are written as soon as they fill a chunk.
+  func append(_ record: EventRecord) throws {
+    guard transaction != nil else { return }
+    if writer.bytes.count >= EventTable.chunkBytes { try endChunk(isLast: false) }
+    encode(record)
+    transaction?.count += 1
+  }
+
+  /// Ends the transaction, if one has begun.
+  func end() throws {
+    guard transaction != nil else { return }
+    try endChunk(isLast: true)
+    transaction = nil
+  }
+
+  private func beginChunk(_ transaction: Transaction) {
+    // What is hashed is the digest before and the chunk, so they are written into one buffer, which is kept.
+    writer.removeAll()
+    writer.raw(digest.bytes)
+    writer.arrayHeader(transaction.operations.count)
+    for id in transaction.operations { writer.digest(id) }
+    writer.digest(transaction.author)
+    writer.int(transaction.time)
+  }
+
+  private func endChunk(isLast: Bool) throws {
+    guard var transaction else { return }
+    digest = suite.hash(writer.bytes)
+    let statement = try db.cached(
+      "INSERT INTO event (first, last, begins, digest, frontier, bytes) VALUES (?, ?, ?, ?, ?, ?)"
+    )
+    last = transaction.first + transaction.count - 1
+    statement.bind(1, transaction.first)
+    statement.bind(2, last)
+    statement.bind(3, transaction.begins)
+    statement.bindNull(4)
+    statement.bindNull(5)
+    if isLast {
+      statement.bind(4, digest.bytes)
+      // Nearly always the frontier is the operation itself.
+      if transaction.frontier != transaction.operations {
+        statement.bind(5, Digest.bytes(transaction.frontier))
       }
-      digest = suite.hash(writer.bytes)
-      let statement = try db.cached(
-        "INSERT INTO event (first, last, begins, digest, frontier, bytes) VALUES (?, ?, ?, ?, ?, ?)"
-      )
-      last = first + count - 1
-      statement.bind(1, first)
-      statement.bind(2, last)
-      statement.bind(3, begins)
-      if record == nil {
-        statement.bind(4, digest.bytes)
-        // Nearly always the frontier is the operation itself.
-        if frontier == operations {
-          statement.bindNull(5)
-        } else {
-          statement.bind(5, Digest.bytes(frontier))
-        }
-      } else {
-        statement.bindNull(4)
-        statement.bindNull(5)
-      }
-      try writer.bytes.withUnsafeBytes { bytes in
-        statement.bind(6, UnsafeRawBufferPointer(rebasing: bytes[Digest.byteCount...]))
-        try statement.run()
-      }
-      first = last + 1
     }
+    try writer.bytes.withUnsafeBytes { bytes in
+      statement.bind(6, UnsafeRawBufferPointer(rebasing: bytes[Digest.byteCount...]))
+      try statement.run()
+    }
+    transaction.first = last + 1
+    transaction.count = 0
+    self.transaction = transaction
+    if !isLast { beginChunk(transaction) }
   }
 
   private static let reasons = Cause.Reason.allCases

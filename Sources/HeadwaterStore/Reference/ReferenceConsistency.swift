@@ -134,6 +134,7 @@ struct ReferenceConsistency {
     switch operand {
     case .literal(let value): return value
     case .author: return .principal(history.nodes[point.node].operation.author)
+    case .peer: return nil
     case .new(let name):
       return collection.fieldIndex(named: name).flatMap { history.value(of: $0, in: point) }
     case .row(let name):

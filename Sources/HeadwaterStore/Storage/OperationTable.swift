@@ -48,21 +48,22 @@ struct AuthorRecord {
 ///
 /// Reads through small caches; a writer's additions are visible to it at once. Confined with its connection.
 final class OperationTable {
-  /// How many of the newest operations may be missing from the table `locator`. They are found through a
-  /// dictionary that is filled on opening; the table is extended in bulk, sorted, because an insert of a
+  /// How many of the newest operations may be missing from the tables `locator` and `span`. They are found through a
+  /// dictionary that is filled on opening; the tables are extended in bulk, sorted, because an insert of a
   /// random key for every operation costs more than all the rest of it.
   static let locatorTail = 16_384
 
   private let db: Connection
   private let suite: any CryptoSuite
   /// Records read lately, each at the place that its number's last bits give; made when first used.
-  private var records: [OperationRecord?] = []
+  @exclusivity(unchecked) private var records: [OperationRecord?] = []
   private let keptRecords: Int
   private var authorsByPrincipal: [Digest: AuthorRecord] = [:]
   private var authorsByNumber: [Int64: AuthorRecord] = [:]
   /// The numbers of operations that `locator` does not have yet, by the prefix of their ids.
   private var tail: [UInt64: [Int64]] = [:]
-  private var tailCount = 0
+  /// The same operations, for `span`.
+  private var tailKeys: [OperationKey] = []
   private var indexedUpTo: Int64 = 0
   private(set) var nextNumber: Int64 = 1
   let ancestry: Ancestry
@@ -80,12 +81,12 @@ final class OperationTable {
   }
 
   private func loadTail() throws {
-    let statement = try db.cached("SELECT number, id FROM operation WHERE number > ?")
+    let statement = try db.cached("SELECT number, id, height FROM operation WHERE number > ?")
     statement.bind(1, indexedUpTo)
     while try statement.step() {
       guard let id = statement.withBytes(1, { Digest(bytes: $0) }) else { continue }
       tail[id.prefix, default: []].append(statement.int(0))
-      tailCount += 1
+      tailKeys.append(OperationKey(height: statement.int(2), id: id))
     }
   }
 
@@ -94,12 +95,8 @@ final class OperationTable {
   /// The local number of the operation with that id.
   func number(of id: Digest) throws -> Int64? {
     for number in tail[id.prefix] ?? [] where try record(number).id == id { return number }
-    let statement = try db.cached("SELECT number FROM locator WHERE prefix = ?")
-    statement.bind(1, Int64(bitPattern: id.prefix))
-    var candidates: [Int64] = []
-    while try statement.step() { candidates.append(statement.int(0)) }
-    for number in candidates where try record(number).id == id { return number }
-    if tailCount == 0 {
+    for number in try indexed(id.prefix) where try record(number).id == id { return number }
+    if tailKeys.isEmpty {
       // A reader has no tail in memory.
       let scan = try db.cached("SELECT number FROM operation WHERE number > ? AND id = ?")
       scan.bind(1, indexedUpTo)
@@ -108,6 +105,27 @@ final class OperationTable {
       if try scan.step() { return scan.int(0) }
     }
     return nil
+  }
+
+  /// The numbers of the operations in `locator` whose ids begin with those bytes.
+  func indexed(_ short: ShortID) throws -> [Int64] {
+    let statement = try db.cached("SELECT number FROM locator WHERE prefix = ?")
+    statement.bind(1, Int64(bitPattern: short))
+    defer { statement.reset() }
+    var numbers: [Int64] = []
+    while try statement.step() { numbers.append(statement.int(0)) }
+    return numbers
+  }
+
+  /// The numbers of the operations of a chain behind that position.
+  func numbers(chain: Int64, after position: Int64) throws -> [Int64] {
+    let statement = try db.cached("SELECT number FROM operation WHERE chain = ? AND position > ?")
+    statement.bind(1, chain)
+    statement.bind(2, position)
+    defer { statement.reset() }
+    var numbers: [Int64] = []
+    while try statement.step() { numbers.append(statement.int(0)) }
+    return numbers
   }
 
   /// The numbers of all operations whose id begins with those hexadecimal digits; at most two.
@@ -404,7 +422,7 @@ final class OperationTable {
     nextNumber = record.number + 1
     remember(record)
     tail[record.id.prefix, default: []].append(record.number)
-    tailCount += 1
+    tailKeys.append(OperationKey(height: record.height, id: record.id))
 
     if let highest = author.highest {
       let last = try self.record(highest)
@@ -436,7 +454,7 @@ final class OperationTable {
       try statement.run()
     }
     dirtyAuthors.removeAll()
-    guard tailCount >= OperationTable.locatorTail else { return }
+    guard tailKeys.count >= OperationTable.locatorTail else { return }
     let statement = try db.cached("INSERT OR IGNORE INTO locator (prefix, number) VALUES (?, ?)")
     for (prefix, numbers) in tail.map({ (Int64(bitPattern: $0), $1) }).sorted(by: { $0.0 < $1.0 }) {
       for number in numbers {
@@ -445,11 +463,12 @@ final class OperationTable {
         try statement.run()
       }
     }
+    try SpanTable(db).insert(tailKeys.sorted())
     indexedUpTo = nextNumber - 1
     try StoreFile.setMeta(
       db, "locator", withUnsafeBytes(of: indexedUpTo.bigEndian) { Array($0) })
     tail.removeAll(keepingCapacity: true)
-    tailCount = 0
+    tailKeys.removeAll(keepingCapacity: true)
   }
 }
 
@@ -459,120 +478,5 @@ extension Digest {
 
   static func list(_ bytes: [UInt8]) -> [Digest] {
     stride(from: 0, to: bytes.count - 31, by: 32).compactMap { Digest(bytes: bytes[$0..<$0 + 32]) }
-  }
-}
-
-/// The tables of `Ancestry` in the store's file.
-final class AncestryTable: AncestryStorage {
-  private let db: Connection
-  private var chains: [Int64: Chain] = [:]
-  private var count: Int64?
-  /// Pairs of chains that have no entry at all, as nearly all pairs.
-  private var empty: Set<Pair> = []
-
-  private struct Pair: Hashable {
-    let chain: Int64
-    let other: Int64
-  }
-
-  init(_ db: Connection) { self.db = db }
-
-  func chain(_ number: Int64) throws -> Chain {
-    if let chain = chains[number] { return chain }
-    let statement = try db.cached(
-      "SELECT length, base_chain, base_position, depth FROM chain WHERE number = ?")
-    statement.bind(1, number)
-    defer { statement.reset() }
-    guard try statement.step() else {
-      throw StoreError(.damaged, "chain \(number) is missing from the store")
-    }
-    let base = statement.isNull(1) ? nil : statement.int(1)
-    // Bases come before what is based on them: so whoever follows them arrives.
-    guard number > 0, base ?? 0 < number, base ?? 1 > 0, (1..<(.max)).contains(statement.int(0)),
-      (0..<1_000).contains(statement.int(3))
-    else { throw StoreError(.damaged, "chain \(number) is damaged in the store") }
-    let chain = Chain(
-      number: number, length: statement.int(0),
-      base: statement.isNull(1)
-        ? nil : Place(chain: statement.int(1), position: statement.int(2)),
-      depth: Int(statement.int(3)))
-    remember(chain)
-    return chain
-  }
-
-  private func remember(_ chain: Chain) {
-    if chains.count > 8_192 { chains.removeAll(keepingCapacity: true) }
-    chains[chain.number] = chain
-  }
-
-  func setChain(_ chain: Chain) throws {
-    let statement = try db.cached(
-      "INSERT INTO chain (number, length, base_chain, base_position, depth) VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET length = excluded.length"
-    )
-    statement.bind(1, chain.number)
-    statement.bind(2, chain.length)
-    statement.bind(3, chain.base?.chain)
-    statement.bind(4, chain.base?.position)
-    statement.bind(5, chain.depth)
-    try statement.run()
-    remember(chain)
-    if let count { self.count = max(count, chain.number) }
-  }
-
-  var chainCount: Int64 {
-    get throws {
-      if let count { return count }
-      let found = try StoreFile.nextNumber(db, "chain") - 1
-      count = found
-      return found
-    }
-  }
-
-  func reach(chain: Int64, other: Int64, position: Int64) throws -> Int64? {
-    let pair = Pair(chain: chain, other: other)
-    if empty.contains(pair) { return nil }
-    let statement = try db.cached(
-      "SELECT reach FROM ancestry WHERE chain = ? AND other = ? AND position <= ? ORDER BY position DESC LIMIT 1"
-    )
-    statement.bind(1, chain)
-    statement.bind(2, other)
-    statement.bind(3, position)
-    if try statement.step() {
-      defer { statement.reset() }
-      return statement.int(0)
-    }
-    statement.reset()
-    let any = try db.cached("SELECT 1 FROM ancestry WHERE chain = ? AND other = ? LIMIT 1")
-    any.bind(1, chain)
-    any.bind(2, other)
-    defer { any.reset() }
-    if try !any.step() {
-      if empty.count > 16_384 { empty.removeAll(keepingCapacity: true) }
-      empty.insert(pair)
-    }
-    return nil
-  }
-
-  func entries(chain: Int64, after: Int64, upTo: Int64) throws -> [(other: Int64, reach: Int64)] {
-    let statement = try db.cached(
-      "SELECT other, reach FROM ancestry WHERE chain = ? AND position > ? AND position <= ? ORDER BY position, other"
-    )
-    statement.bind(1, chain)
-    statement.bind(2, after)
-    statement.bind(3, upTo)
-    var result: [(other: Int64, reach: Int64)] = []
-    while try statement.step() { result.append((statement.int(0), statement.int(1))) }
-    return result
-  }
-
-  func addEntry(chain: Int64, other: Int64, position: Int64, reach: Int64) throws {
-    empty.remove(Pair(chain: chain, other: other))
-    let statement = try db.cached(
-      "INSERT OR REPLACE INTO ancestry (chain, other, position, reach) VALUES (?, ?, ?, ?)")
-    statement.bind(1, chain)
-    statement.bind(2, other)
-    statement.bind(3, position)
-    statement.bind(4, reach)
-    try statement.run()
   }
 }

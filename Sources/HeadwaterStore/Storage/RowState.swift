@@ -32,31 +32,31 @@ final class RowState {
   /// Collection and key.
   let storageKey: StorageKey
   /// Whether a create is valid and not deleted.
-  var isLive = false
+  @exclusivity(unchecked) var isLive = false
   /// Whether it is live and everything that it must refer to is visible.
-  var isVisible = false
+  @exclusivity(unchecked) var isVisible = false
   /// The canonically last live create; of a row that is not live, the first operation that touched it.
-  var creator: Int64
+  @exclusivity(unchecked) var creator: Int64
   /// All live creates, in order of arrival. Usually the creator alone.
-  var creates: [Int64] = []
+  @exclusivity(unchecked) var creates: [Int64] = []
   /// The folded value of each slot, references not masked, defaults not applied.
-  var values: [Value?]
+  @exclusivity(unchecked) var values: [Value?]
   /// The operation that assigned each slot; 0 where none did.
-  var stamps: [Int64]
+  @exclusivity(unchecked) var stamps: [Int64]
   /// The slots with `@onDelete(null)` whose target is not visible, ascending.
-  var masked: [Int] = []
+  @exclusivity(unchecked) var masked: [Int] = []
   /// Whether the table `touch` has the row's history; otherwise `creator` is all of it.
-  var hasTouches = false
+  @exclusivity(unchecked) var hasTouches = false
   /// What `creator` did to the row, while it is the only operation that touched it.
-  var firstKinds: TouchKinds = []
+  @exclusivity(unchecked) var firstKinds: TouchKinds = []
 
   var isNew: Bool
-  var isDirty = false
+  @exclusivity(unchecked) var isDirty = false
   /// The operation during which `before` was taken.
-  var mark: Int64 = 0
-  var before: [Value?]?
+  @exclusivity(unchecked) var mark: Int64 = 0
+  @exclusivity(unchecked) var before: [Value?]?
   /// Whether the row did not exist before the operation `mark`.
-  var isFresh = false
+  @exclusivity(unchecked) var isFresh = false
 
   init(number: Int64, collection: Int, storageKey: StorageKey, slotCount: Int, creator: Int64) {
     self.number = number
@@ -110,13 +110,13 @@ final class RowTable {
 
   let db: Connection
   let layouts: SchemaPlan
-  private var byKey: [StorageKey: RowState] = [:]
-  private var byNumber: [Int64: RowState] = [:]
-  private var dirty: [RowState] = []
+  @exclusivity(unchecked) private var byKey: [StorageKey: RowState] = [:]
+  @exclusivity(unchecked) private var byNumber = NumberMap<RowState>()
+  @exclusivity(unchecked) private var dirty: [RowState] = []
   private var nextNumber: Int64
   private var writer = CanonicalWriter()
   /// The rows let go whose image before the current operation is in the table `spill`.
-  private var spilled: Set<Int64> = []
+  @exclusivity(unchecked) private var spilled = NumberMap<Void>()
 
   private let heldRows: Int
 
@@ -346,7 +346,7 @@ final class RowTable {
   func relieve(_ mark: Int64) throws {
     guard byNumber.count > heldRows else { return }
     let insert = try db.cached("INSERT OR REPLACE INTO spill (row, fresh, image) VALUES (?, ?, ?)")
-    for row in byNumber.values where row.mark == mark {
+    for (_, row) in byNumber.entries where row.mark == mark {
       insert.bind(1, row.number)
       insert.bind(2, row.isFresh ? 1 : 0)
       if let before = row.before {
@@ -357,7 +357,7 @@ final class RowTable {
         insert.bindNull(3)
       }
       try insert.run()
-      spilled.insert(row.number)
+      spilled[row.number] = ()
     }
     try flush()
     byKey.removeAll(keepingCapacity: true)
@@ -389,7 +389,7 @@ final class RowTable {
   /// Forgets the images before an operation that is done with.
   func forgetSpilled() throws {
     guard !spilled.isEmpty else { return }
-    spilled = []
+    spilled.removeAll()
     try db.execute("DELETE FROM spill")
   }
 

@@ -5,7 +5,7 @@ import SQLiteDriver
 enum StoreFile {
   /// "HdWt", so that `file` and SQLite know whose the database is.
   static let applicationID: Int64 = 0x4864_5774
-  static let formatVersion: Int64 = 2
+  static let formatVersion: Int64 = 3
 
   private static let tables = """
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -75,6 +75,14 @@ enum StoreFile {
     CREATE INDEX quarrel_number ON quarrel (quarrel);
     """
 
+  /// The operations in canonical order, which formats 1 and 2 did not have.
+  private static let orderTables = """
+    CREATE TABLE span (
+      number INTEGER PRIMARY KEY, height INTEGER NOT NULL, id BLOB NOT NULL,
+      count INTEGER NOT NULL, sum BLOB NOT NULL) STRICT;
+    CREATE TABLE span_keys (span INTEGER PRIMARY KEY, keys BLOB NOT NULL) STRICT;
+    """
+
   /// Makes the tables in a new file, in one transaction with whatever `body` adds.
   static func create(_ db: Connection, _ body: () throws -> Void) throws {
     try db.transaction {
@@ -82,19 +90,27 @@ enum StoreFile {
       try db.execute("PRAGMA user_version = \(formatVersion)")
       try db.execute(tables)
       try db.execute(verdictTables)
+      try db.execute(orderTables)
       try body()
     }
   }
 
-  /// Brings a file of an older format up to date.
+  /// Brings a file of an older format up to date, in one transaction.
   ///
   /// Format 1 knew no verdicts but those of subjects, so there is nothing to fill the new tables with; what
-  /// kinds of changes its operations made is read from the operations themselves (`kinds` 0).
+  /// kinds of changes its operations made is read from the operations themselves (`kinds` 0). Formats 1 and 2 did
+  /// not keep the operations in canonical order: they are sorted once.
   static func migrate(_ db: Connection) throws {
-    guard try db.integer("PRAGMA user_version") == 1 else { return }
+    guard let version = try db.integer("PRAGMA user_version"), version < formatVersion else {
+      return
+    }
     try db.transaction {
-      try db.execute("ALTER TABLE touch ADD COLUMN kinds INTEGER NOT NULL DEFAULT 0")
-      try db.execute(verdictTables)
+      if version < 2 {
+        try db.execute("ALTER TABLE touch ADD COLUMN kinds INTEGER NOT NULL DEFAULT 0")
+        try db.execute(verdictTables)
+      }
+      try db.execute(orderTables)
+      try SpanTable(db).fill()
       try db.execute("PRAGMA user_version = \(formatVersion)")
     }
   }
@@ -109,11 +125,11 @@ enum StoreFile {
         "\(path) is not a Headwater store: make one with `headwater init`, or check the path")
     }
     let version = try db.integer("PRAGMA user_version") ?? 0
-    if version == 1 {
+    if (1..<formatVersion).contains(version) {
       guard !forWriting else { return }
       throw StoreError(
         .notAStore,
-        "\(path) has store format 1, of an older version of headwater: a command that writes, such as `headwater write` without operations, brings it up to date"
+        "\(path) has store format \(version), of an older version of headwater: a command that writes, such as `headwater write` without operations, brings it up to date"
       )
     }
     guard version == formatVersion else {

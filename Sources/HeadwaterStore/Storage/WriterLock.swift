@@ -14,8 +14,10 @@ final class WriterLock: Sendable {
   private let descriptor: Int32
   private let path: String
 
-  init(store: String) throws(StoreError) {
+  /// - Parameter patience: for how many milliseconds to wait for another who has it.
+  init(store: String, patience: Int = 0) throws(StoreError) {
     path = store + "-lock"
+    var waited = 0
     while true {
       let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else {
@@ -28,6 +30,11 @@ final class WriterLock: Sendable {
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         let holder = WriterLock.holder(descriptor)
         close(descriptor)
+        if waited < patience {
+          usleep(2_000)
+          waited += 2
+          continue
+        }
         throw StoreError(
           .locked,
           "\(store) is open for writing in another process\(holder): let that one write, or stop it; reading works meanwhile"

@@ -94,14 +94,20 @@ extension Evidence {
     _ formula: RulePlan.Formula, _ change: ResolvedChange, _ changes: [ResolvedChange],
     _ index: Int, _ viewpoint: Viewpoint
   ) throws -> Ask.Formula {
-    func operand(_ operand: RulePlan.Operand) throws -> Value? {
+    try resolve(formula) { operand in
       switch operand {
-      case .author: return .principal(viewpoint.author)
-      case .literal(let value): return value
-      case .new(let slot): return value(slot, givenBy: change)
-      case .row(let slot): return try rowValue(slot, change, changes, index, viewpoint)
+      case .author: .principal(viewpoint.author)
+      case .literal(let value): value
+      case .new(let slot): value(slot, givenBy: change)
+      case .row(let slot): try rowValue(slot, change, changes, index, viewpoint)
       }
     }
+  }
+
+  /// A rule's condition with the values of its operands put in.
+  func resolve(_ formula: RulePlan.Formula, _ operand: (RulePlan.Operand) throws -> Value?) throws
+    -> Ask.Formula
+  {
     switch formula {
     case .fact(let value): return .fact(value)
     case .compare(let a, let comparison, let b):
@@ -112,10 +118,8 @@ extension Evidence {
         if Condition.Comparison.equal.holds(value, try operand(item)) { return .fact(true) }
       }
       return .fact(false)
-    case .all(let parts):
-      return .all(try parts.map { try resolve($0, change, changes, index, viewpoint) })
-    case .any(let parts):
-      return .any(try parts.map { try resolve($0, change, changes, index, viewpoint) })
+    case .all(let parts): return .all(try parts.map { try resolve($0, operand) })
+    case .any(let parts): return .any(try parts.map { try resolve($0, operand) })
     case .exists(let atom, let operands):
       let count = rules.atoms[atom].tupleSlots.count
       guard let tuple = RulePlan.Atom.encode(try operands[..<count].map { try operand($0[0]) })

@@ -33,11 +33,11 @@ final class AuthorityTable {
   }
 
   private let db: Connection
-  private var grants: [Filing: [FiledGrant]] = [:]
+  @exclusivity(unchecked) private var grants: [Filing: [FiledGrant]] = [:]
   private var questions: [Question: Int64] = [:]
-  private var contested: Set<Int64>?
+  @exclusivity(unchecked) private var contested: Set<Int64>?
   /// For each operation in a quarrel the quarrel's name. Few operations are.
-  private var quarrels: [Int64: Int64]?
+  @exclusivity(unchecked) private var quarrels: [Int64: Int64]?
 
   init(_ db: Connection) { self.db = db }
 

@@ -152,9 +152,40 @@ extension Evidence {
 
   // MARK: Dependents
 
+  /// Operations with their canonical positions, in the order in which they were found.
+  struct Dependents {
+    private(set) var all: [(number: Int64, point: CanonicalPoint)] = []
+    private var numbers = NumberMap<Void>()
+    var isEmpty: Bool { all.isEmpty }
+
+    func contains(_ number: Int64) -> Bool { numbers.contains(number) }
+
+    fileprivate mutating func reserveCapacity(_ count: Int) {
+      all.reserveCapacity(count)
+      numbers.reserveCapacity(count)
+    }
+
+    fileprivate mutating func append(_ number: Int64, _ point: CanonicalPoint) {
+      numbers[number] = ()
+      all.append((number, point))
+    }
+  }
+
+  /// The rows that an operation of the DAG changes, and what it does to each.
+  func rows(_ changes: [ResolvedChange]) throws -> [(row: RowState, kinds: TouchKinds)] {
+    try Evidence.kinds(changes).compactMap { key, kinds in
+      try rows.row(key).map { ($0, kinds) }
+    }
+  }
+
   /// Every operation whose validity may depend on this one, with its canonical position.
-  func dependents(_ number: Int64, _ changes: [ResolvedChange]) throws -> [Int64: CanonicalPoint] {
-    guard !rules.isTrivial else { return [:] }
+  ///
+  /// - Parameter changed: the rows that it changes.
+  func dependents(_ number: Int64, _ changed: [(row: RowState, kinds: TouchKinds)]) throws
+    -> Dependents
+  {
+    var found = Dependents()
+    guard !rules.isTrivial else { return found }
     let own = try log.record(number)
     // Nearly always nothing depends on an operation, and then nobody looks from it.
     var place: Viewpoint?
@@ -172,23 +203,21 @@ extension Evidence {
       }
       return try fetch(firstConcurrent(with: own), .max)
     }
-    var found: [Int64: CanonicalPoint] = [:]
     func add(_ numbers: [Int64], concurrent: (OperationRecord) -> Bool) throws {
       guard !numbers.isEmpty else { return }
       let viewpoint = try place ?? self.viewpoint(number)
       place = viewpoint
       if found.isEmpty { found.reserveCapacity(numbers.count) }
-      for other in numbers where other != number && found[other] == nil {
+      for other in numbers where other != number && !found.contains(other) {
         // So many would only drive each other out of memory before they are looked at again.
         let record = numbers.count > 2_048 ? try log.readRecord(other) : try log.record(other)
         guard try !viewpoint.sees(record) else { continue }
         if try viewpoint.isSeen(by: record) || concurrent(record) {
-          found[other] = CanonicalPoint(height: record.height, id: record.id)
+          found.append(other, CanonicalPoint(height: record.height, id: record.id))
         }
       }
     }
-    for (storageKey, kinds) in Evidence.kinds(changes) {
-      guard let row = try rows.row(storageKey) else { continue }
+    for (row, kinds) in changed {
       let collection = row.collection
       let deletes = kinds.contains(.delete)
       if deletes || kinds.contains(.create) {

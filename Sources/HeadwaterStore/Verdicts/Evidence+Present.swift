@@ -38,6 +38,18 @@ extension Evidence {
     return true
   }
 
+  /// Whether a replica of that principal may connect, by the rows as they are folded.
+  func mayConnect(_ principal: Digest) throws -> Bool {
+    try holdsAtPresent(
+      resolve(rules.connect) { operand in
+        switch operand {
+        case .author: .principal(principal)
+        case .literal(let value): value
+        case .new, .row: nil
+        }
+      })
+  }
+
   private func holdsAtPresent(_ formula: Ask.Formula) throws -> Bool {
     switch formula {
     case .fact(let value): return value

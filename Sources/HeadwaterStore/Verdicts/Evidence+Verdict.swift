@@ -130,6 +130,7 @@ extension Evidence {
 
   /// What became of the answers to one question.
   private struct Answer {
+    let question: AuthorityTable.Question
     var holds = false
     var hasCandidate = false
     var hasValid = false
@@ -140,53 +141,71 @@ extension Evidence {
   private func ruleFailure(
     _ ask: Ask, _ formula: Ask.Formula, _ viewpoint: Viewpoint, _ status: Status
   ) throws -> Failure? {
-    var answers: [AuthorityTable.Question: Answer] = [:]
+    // A formula has few questions, so lists do.
+    var answers: [Answer] = []
     try Evidence.forEachQuestion(formula) { question in
-      guard answers[question] == nil else { return }
-      var answer = Answer()
-      let isStrict = rules.isStrict[rules.atoms[question.atom].collection]
-      var valid: [Int64: [OperationRecord]] = [:]
-      for (grant, record) in try grants(question, at: viewpoint) {
-        answer.hasCandidate = true
-        if try status(grant.operation) == .yes {
-          valid[grant.row, default: []].append(record)
-        } else {
-          answer.void.insert(grant.operation)
-        }
-      }
-      answer.hasValid = !valid.isEmpty
-      for (row, creates) in valid {
-        guard
-          let ends = try endings(
-            of: creates, in: try lifecycle(rows.row(number: row)), viewpoint,
-            reachesConcurrent: isStrict, status)
-        else {
-          answer.holds = true
-          break
-        }
-        answer.ends.formUnion(ends)
-      }
-      answers[question] = answer
+      guard !answers.contains(where: { $0.question == question }) else { return }
+      answers.append(try answer(question, viewpoint, status))
     }
     func holds(_ formula: Ask.Formula, _ test: (Answer) -> Bool) -> Bool {
       switch formula {
       case .fact(let value): value
-      case .question(let question): answers[question].map(test) ?? false
+      case .question(let question):
+        answers.count == 1
+          ? test(answers[0]) : answers.first { $0.question == question }.map(test) ?? false
       case .all(let parts): parts.allSatisfy { holds($0, test) }
       case .any(let parts): parts.contains { holds($0, test) }
       }
     }
-    if holds(formula, \.holds) { return nil }
-    let failing = answers.values.filter { !$0.holds }
-    if holds(formula, \.hasValid) {
-      return Failure(
-        ask: ask, reason: .revoked,
-        by: failing.filter(\.hasValid).reduce(into: []) { $0.formUnion($1.ends) })
+    if holds(formula, { $0.holds }) { return nil }
+    var by: Set<Int64> = []
+    if holds(formula, { $0.hasValid }) {
+      for answer in answers where !answer.holds && answer.hasValid { by.formUnion(answer.ends) }
+      return Failure(ask: ask, reason: .revoked, by: by)
     }
-    return Failure(
-      ask: ask, reason: .noWitness,
-      by: holds(formula, \.hasCandidate)
-        ? failing.reduce(into: []) { $0.formUnion($1.void) } : [])
+    if holds(formula, { $0.hasCandidate }) {
+      for answer in answers where !answer.holds { by.formUnion(answer.void) }
+    }
+    return Failure(ask: ask, reason: .noWitness, by: by)
+  }
+
+  private func answer(
+    _ question: AuthorityTable.Question, _ viewpoint: Viewpoint, _ status: Status
+  ) throws -> Answer {
+    var answer = Answer(question: question)
+    let isStrict = rules.isStrict[rules.atoms[question.atom].collection]
+    /// The valid creates, by row: of a row all are needed at once.
+    var valid: [(row: Int64, creates: [OperationRecord])] = []
+    var places = NumberMap<Int>()
+    let grants = try grants(question, at: viewpoint)
+    for (grant, record) in grants {
+      answer.hasCandidate = true
+      guard try status(grant.operation) == .yes else {
+        answer.void.insert(grant.operation)
+        continue
+      }
+      if valid.last?.row == grant.row {
+        valid[valid.count - 1].creates.append(record)
+      } else if let place = places[grant.row] {
+        valid[place].creates.append(record)
+      } else {
+        if grants.count > 1 { places[grant.row] = valid.count }
+        valid.append((grant.row, [record]))
+      }
+    }
+    answer.hasValid = !valid.isEmpty
+    for (row, creates) in valid {
+      guard
+        let ends = try endings(
+          of: creates, in: try lifecycle(rows.row(number: row)), viewpoint,
+          reachesConcurrent: isStrict, status)
+      else {
+        answer.holds = true
+        break
+      }
+      answer.ends.formUnion(ends)
+    }
+    return answer
   }
 }
 

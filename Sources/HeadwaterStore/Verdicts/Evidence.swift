@@ -11,8 +11,10 @@ final class Evidence {
   let layout: SchemaPlan
   let suite: any CryptoSuite
   var rules: RulePlan { layout.rules }
-  private var lifecycles: [Int64: [LifeEvent]] = [:]
-  private var order: [Int64: [Int64: Bool]] = [:]
+  @exclusivity(unchecked) private var lifecycles = NumberMap<[LifeEvent]>()
+  @exclusivity(unchecked) private var order: [Int64: [Int64: Bool]] = [:]
+  /// What was asked last: of a revocation's dependants all ask the same.
+  @exclusivity(unchecked) private var lastOrder: (a: Int64, b: Int64, isBefore: Bool)?
   /// Operations of many changes that were decoded lately, by row.
   private var large: [(number: Int64, changes: [StorageKey: [ResolvedChange]])] = []
 
@@ -76,7 +78,11 @@ final class Evidence {
 
   /// Whether operation `a` is in the past of `b`.
   func isBefore(_ a: OperationRecord, _ b: OperationRecord) throws -> Bool {
-    if let known = order[a.number]?[b.number] { return known }
+    if let last = lastOrder, last.a == a.number, last.b == b.number { return last.isBefore }
+    if let known = order[a.number]?[b.number] {
+      lastOrder = (a.number, b.number, known)
+      return known
+    }
     let result = try log.ancestry.isAncestor(a.place, of: b.place)
     if order.count > 4_096 { order.removeAll(keepingCapacity: true) }
     order[a.number, default: [:]][b.number] = result

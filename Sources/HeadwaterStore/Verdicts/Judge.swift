@@ -7,8 +7,8 @@ struct Flip {
   /// The reason for which it is void, or was.
   let reason: VerdictReason
   let isValid: Bool
-  /// The rows that it changes, where they are still known from judging it.
-  let rows: [StorageKey]?
+  /// The number of the one row that it changes; 0 where they have to be looked up.
+  let row: Int64
 }
 
 /// Keeps the verdicts of a store up to date, operation by operation as they arrive.
@@ -34,7 +34,7 @@ struct Judge {
     for other in try evidence.concurrentDependencies(changes, asks, at: viewpoint).sorted() {
       try authority.addContested(other)
     }
-    let dependents = try evidence.dependents(number, changes)
+    let dependents = try evidence.dependents(number, evidence.rows(changes))
     if !dependents.isEmpty {
       // A path from here to what depends on this operation must lead through another dependency on something
       // concurrent: where there is none, there is no cycle.
@@ -44,15 +44,15 @@ struct Judge {
       }
       try authority.addContested(number)
     }
-    var run = Run(judge: self)
+    var run = Run(judge: self, new: number, changes, dependents)
     try run.enqueue(number, viewpoint.point)
-    return try run.finish(new: number, changes)
+    return try run.finish()
   }
 
   // MARK: Quarrels
 
   /// Notes the cycle that the operation closes, if it does: all that it depends on and that depends on it.
-  private func findQuarrel(_ number: Int64, _ dependents: [Int64: CanonicalPoint]) throws {
+  private func findQuarrel(_ number: Int64, _ dependents: Evidence.Dependents) throws {
     var edges: [Int64: [Int64]] = [:]
     var isClosed = false
     var stack = [number]
@@ -62,7 +62,7 @@ struct Judge {
       edges[next] = found
       for other in found where edges[other] == nil {
         edges[other] = []
-        if dependents[other] != nil { isClosed = true }
+        if dependents.contains(other) { isClosed = true }
         stack.append(other)
       }
     }
@@ -160,31 +160,46 @@ private struct Run {
     case quarrel(Int64)
   }
 
+  /// What is known of an operation whose verdict changed.
+  private struct Change {
+    let before: VerdictReason?
+    var now: VerdictReason?
+    let row: Int64
+  }
+
   private let judge: Judge
   private var evidence: Evidence { judge.evidence }
+  /// The operation that has just entered the DAG, and what depends on it.
+  private let new: Int64
+  private let changesOfNew: [ResolvedChange]
+  private let dependentsOfNew: Evidence.Dependents
   private var round = Heap()
   private var next: [(point: CanonicalPoint, node: Node)] = []
-  private var isQueued: Set<Node> = []
+  private var queuedOperations = NumberMap<Void>()
+  private var queuedQuarrels = NumberMap<Void>()
   private var cursor: CanonicalPoint?
-  /// The operations whose verdict changed, with the reasons for which they were void before and are now.
-  private var changed: [Int64: (before: VerdictReason?, now: VerdictReason?, rows: [StorageKey]?)] =
-    [:]
-  /// How many operations' rows are remembered; those of others are read again.
-  private static let rememberedRows = 131_072
+  private var changed = NumberMap<Change>()
 
-  init(judge: Judge) { self.judge = judge }
+  init(
+    judge: Judge, new: Int64, _ changes: [ResolvedChange], _ dependents: Evidence.Dependents
+  ) {
+    self.judge = judge
+    self.new = new
+    changesOfNew = changes
+    dependentsOfNew = dependents
+  }
 
   mutating func enqueue(_ number: Int64, _ point: CanonicalPoint) throws {
     var node = Node.operation(number)
     var point = point
     if let quarrel = try evidence.authority.quarrel(of: number) {
       node = .quarrel(quarrel)
-      guard isQueued.insert(node).inserted else { return }
+      guard queuedQuarrels.update(quarrel, ()) == nil else { return }
       for member in try evidence.authority.members(ofQuarrel: quarrel) {
         point = max(point, try evidence.point(member))
       }
     } else {
-      guard isQueued.insert(node).inserted else { return }
+      guard queuedOperations.update(number, ()) == nil else { return }
     }
     if let cursor, point <= cursor {
       next.append((point, node))
@@ -193,7 +208,7 @@ private struct Run {
     }
   }
 
-  mutating func finish(new: Int64, _ ofNew: [ResolvedChange]) throws -> [Flip] {
+  mutating func finish() throws -> [Flip] {
     while true {
       if round.isEmpty {
         guard !next.isEmpty else { break }
@@ -202,29 +217,36 @@ private struct Run {
         next.removeAll()
       }
       guard let (point, node) = round.pop() else { break }
-      isQueued.remove(node)
       cursor = point
       switch node {
       case .operation(let number):
-        let changes = number == new ? ofNew : try evidence.changes(number)
+        queuedOperations.remove(number)
+        let changes = number == new ? changesOfNew : try evidence.changes(number)
         try note(number, judge.verdict(number, changes), changes, except: [])
       case .quarrel(let quarrel):
+        queuedQuarrels.remove(quarrel)
         let members = try evidence.authority.members(ofQuarrel: quarrel)
         let verdicts = try judge.decide(members)
         let isMember = Set(members)
         for (number, verdict) in verdicts { try note(number, verdict, nil, except: isMember) }
       }
+      // Each may have read a row.
+      try evidence.rows.relieve(new)
     }
-    changed[new] = nil
-    return changed.sorted { $0.key < $1.key }.compactMap { number, reasons in
-      switch reasons {
-      case (nil, let reason?, let rows):
-        Flip(number: number, reason: reason, isValid: false, rows: rows)
-      case (let reason?, nil, let rows):
-        Flip(number: number, reason: reason, isValid: true, rows: rows)
-      default: nil
+    changed.remove(new)
+    var flips: [Flip] = []
+    flips.reserveCapacity(changed.count)
+    for (number, change) in changed.entries {
+      switch (change.before, change.now) {
+      case (nil, let reason?):
+        flips.append(Flip(number: number, reason: reason, isValid: false, row: change.row))
+      case (let reason?, nil):
+        flips.append(Flip(number: number, reason: reason, isValid: true, row: change.row))
+      default: break
       }
     }
+    flips.sort { $0.number < $1.number }
+    return flips
   }
 
   private mutating func note(
@@ -232,19 +254,17 @@ private struct Run {
   ) throws {
     let old = try evidence.log.record(number).verdict
     guard old != verdict else { return }
-    if let known = changed[number] {
-      changed[number] = (known.before, verdict.reason, known.rows)
-    } else {
-      let isRemembered = changed.count < Run.rememberedRows
-      changed[number] = (
-        old.reason, verdict.reason,
-        isRemembered ? changes.map { Evidence.kinds($0).map(\.key) } : nil
-      )
-    }
+    let rows = try evidence.rows(changes ?? evidence.changes(number))
+    var change =
+      changed[number]
+      ?? Change(before: old.reason, now: nil, row: rows.count == 1 ? rows[0].row.number : 0)
+    change.now = verdict.reason
+    changed[number] = change
     try evidence.log.setVerdict(verdict, of: number)
     guard old.isValid != verdict.isValid else { return }
-    let dependents = try evidence.dependents(number, changes ?? evidence.changes(number))
-    for (other, point) in dependents.sorted(by: { $0.key < $1.key }) where !except.contains(other) {
+    let dependents =
+      number == new ? dependentsOfNew : try evidence.dependents(number, rows)
+    for (other, point) in dependents.all where !except.contains(other) {
       try enqueue(other, point)
     }
   }

@@ -5,6 +5,7 @@ import HeadwaterModel
 final class RulePlan: Sendable {
   /// What may stand in a rule's comparison.
   enum Operand: Sendable, Hashable {
+    /// Who signs; in the rule of connecting, who connects.
     case author
     /// The slot of the row that a create writes.
     case new(Int)
@@ -45,6 +46,8 @@ final class RulePlan: Sendable {
   let atomsOfCollection: [[Int]]
   /// For each collection and action (create, update, delete) what must hold.
   private let formulas: [[Formula]]
+  /// What must hold for a replica to connect.
+  let connect: Formula
   /// For each collection whether the delete of a row reaches what was written concurrently.
   let isStrict: [Bool]
   /// For each collection whether some reference to it has the policy `void`.
@@ -61,6 +64,8 @@ final class RulePlan: Sendable {
     formulas = schema.collections.indices.map { index in
       Rule.Action.allCases.map { compiler.formula(index, $0) }
     }
+    // Last, so that atoms of rules have the numbers that they would have without it.
+    connect = compiler.connect()
     let atoms = compiler.atoms
     self.atoms = atoms
     atomsOfCollection = schema.collections.indices.map { collection in
@@ -104,6 +109,12 @@ final class RulePlan: Sendable {
         rules.map { rule in
           rule.condition.map { compile($0, collection) } ?? .fact(true)
         })
+    }
+
+    mutating func connect() -> Formula {
+      if schema.allowsEverything { return .fact(true) }
+      // No field of a row stands in it, so it is of no collection.
+      return .any(schema.connectRules.map { $0.map { compile($0, -1) } ?? .fact(true) })
     }
 
     private mutating func compile(_ condition: Condition, _ collection: Int) -> Formula {
@@ -152,13 +163,14 @@ final class RulePlan: Sendable {
     }
 
     private func slot(_ field: String, _ collection: Int) -> Int? {
+      guard schema.collections.indices.contains(collection) else { return nil }
       let type = schema.collections[collection]
       return type.fieldIndex(named: field).map { type.layout.fieldSlots[$0].lowerBound }
     }
 
     private func operand(_ operand: Condition.Operand, _ collection: Int) -> Operand {
       switch operand {
-      case .author: .author
+      case .author, .peer: .author
       case .literal(let value): .literal(value)
       case .new(let field): slot(field, collection).map { .new($0) } ?? .new(-1)
       case .row(let field): slot(field, collection).map { .row($0) } ?? .row(-1)

@@ -19,7 +19,8 @@ final class Viewpoint {
   let seesEverything: Bool
   /// If set, only these operations exist: what a replica knew that had seen no more.
   let world: ((OperationRecord) throws -> Bool)?
-  private var reach: [Int64: Int64] = [:]
+  @exclusivity(unchecked) private var reach: [(chain: Int64, furthest: Int64)] = []
+  private var more: [Int64: Int64] = [:]
 
   /// Where an operation of the DAG stands.
   init(
@@ -59,7 +60,10 @@ final class Viewpoint {
     if record.number == number { return false }
     let chain = record.place.chain
     if let place, place.chain == chain { return record.place.position < place.position }
-    if let known = reach[chain] { return record.place.position <= known }
+    for known in reach where known.chain == chain {
+      return record.place.position <= known.furthest
+    }
+    if let known = more[chain] { return record.place.position <= known }
     var furthest: Int64 = 0
     if let place {
       furthest = try log.ancestry.reach(of: place, in: chain)
@@ -68,7 +72,8 @@ final class Viewpoint {
         furthest = max(furthest, try log.ancestry.reach(of: parent.place, in: chain))
       }
     }
-    reach[chain] = furthest
+    // Of most places few chains are seen.
+    if reach.count < 4 { reach.append((chain, furthest)) } else { more[chain] = furthest }
     return record.place.position <= furthest
   }
 

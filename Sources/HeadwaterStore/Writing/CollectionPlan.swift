@@ -46,6 +46,8 @@ final class CollectionPlan: Sendable {
   let references: [ReferenceSlot]
   /// Whether any collection refers to this one.
   let isReferenced: Bool
+  /// Whether its rows neither refer nor are referred to.
+  var standsAlone: Bool { references.isEmpty && !isReferenced }
   let checks: [SlotCheck]
   /// For each slot all slots of the unit that it merges with; empty for a slot on its own.
   ///

@@ -40,38 +40,40 @@ extension Engine {
   /// A revocation may flip millions of verdicts: rows that were dealt with are let go between steps, and from
   /// one step to the next only their numbers are kept.
   func apply(_ arrival: Arrival, _ flips: [Flip]) throws {
-    guard arrival.record.isValid || !flips.isEmpty else { return }
+    guard arrival.record.isValid || !flips.isEmpty else {
+      // Judging it may have taken more rows than memory should hold.
+      return try rows.forgetSpilled()
+    }
     let number = arrival.record.number
     let visibility = Visibility(rows: rows, layout: layout)
     // For rows that the operation itself did not change: why they changed.
-    var causes: [Int64: Flip] = [:]
-    causes.reserveCapacity(flips.count)
+    var causes = NumberMap<Flip>()
     // What the operation itself touches is folded from its history where a flip touches it too.
     var mustRefold: Set<Int64> = []
+    var alone: [Effect] = []
     if !flips.isEmpty {
       let own = Set(touched)
       for flip in flips {
-        for storageKey in try flip.rows ?? Evidence.kinds(evidence.changes(flip.number)).map(\.key)
-        {
-          guard let row = try rows.row(storageKey) else { continue }
-          capture(row, number)
+        for row in try changedRows(flip) {
           if own.contains(row.number) {
             mustRefold.insert(row.number)
             if !arrival.record.isValid { causes[row.number] = flip }
             continue
           }
-          // By its history, in which all verdicts are already what they will be, so once is enough.
-          guard causes.updateValue(causes[row.number] ?? flip, forKey: row.number) == nil else {
+          // By its history, in which all verdicts are already what they will be, so once is enough; and nothing
+          // else ever touched a row without one.
+          if row.hasTouches {
+            guard !causes.contains(row.number) else { continue }
+            causes[row.number] = flip
+          }
+          if layout.collections[row.collection].standsAlone {
+            try settle(row, flip, &alone, &causes, arrival)
             continue
           }
+          causes[row.number] = flip
+          capture(row, number)
           let targets = try visibility.targets(of: row)
-          if !flip.isValid, !row.hasTouches, row.creator == flip.number {
-            // Nothing else ever touched it.
-            row.clear()
-            rows.touch(row)
-          } else {
-            try refoldFromHistory(row)
-          }
+          try refold(row, flip)
           try visibility.updateReferences(row, from: targets)
         }
         try rows.relieve(number)
@@ -104,8 +106,50 @@ extension Engine {
     let changed = touched
     let effects = try visibility.settle(
       changed, capture: { self.capture($0, number) }, relieve: { try self.rows.relieve(number) })
-    try emit(effects, causes, arrival)
+    try emit(effects + alone, causes, arrival)
+    try events.end()
     try rows.forgetSpilled()
+  }
+
+  /// The rows that an operation changes whose verdict flipped.
+  private func changedRows(_ flip: Flip) throws -> [RowState] {
+    if flip.row != 0 { return [try rows.row(number: flip.row)] }
+    return try evidence.rows(evidence.changes(flip.number)).map(\.row)
+  }
+
+  /// Folds a row anew that an operation changes whose verdict flipped.
+  private func refold(_ row: RowState, _ flip: Flip) throws {
+    if !flip.isValid, !row.hasTouches, row.creator == flip.number {
+      // Nothing else ever touched it.
+      row.clear()
+      rows.touch(row)
+    } else {
+      try refoldFromHistory(row)
+    }
+  }
+
+  /// Brings a row up to date that neither refers nor is referred to: that it is live makes it visible, and no
+  /// other row changes with it. So where it goes, which is all that a revocation makes of most rows, its event
+  /// is written at once, and the row needs no second look.
+  private func settle(
+    _ row: RowState, _ flip: Flip, _ alone: inout [Effect], _ causes: inout NumberMap<Flip>,
+    _ arrival: Arrival
+  ) throws {
+    let before = row.isVisible ? visibleValues(row) : nil
+    try refold(row, flip)
+    row.isVisible = row.isLive
+    if !row.isLive {
+      guard let before else { return }
+      return try write(
+        EventRecord(
+          collection: row.collection, before: before, after: .gone, reason: .retracted,
+          verdictReason: flip.reason), arrival)
+    }
+    row.mark = arrival.record.number
+    row.isFresh = false
+    row.before = before
+    causes[row.number] = flip
+    alone.append(Effect(row: row.number, reason: .applied))
   }
 
   /// Folds one change of a valid operation into a row; false where the row must be folded from its history.

@@ -1,22 +1,29 @@
 import HeadwaterLog
 import HeadwaterModel
 
-/// Verifies operations from elsewhere and admits them, parents first.
+/// Admits verified operations from elsewhere, parents first.
 struct Receiver {
   let engine: Engine
-  let suite: any CryptoSuite
 
-  /// What became of each, and which of the rejected no other copy can make acceptable.
-  func receive(_ operations: [SignedOperation]) throws -> (
-    answers: [Store.Reception], condemned: Set<Int>
-  ) {
-    let ids = operations.map { suite.hash($0.body) }
-    var answers: [Store.Reception?] = Array(repeating: nil, count: operations.count)
+  /// What became of operations.
+  struct Result {
+    /// In the order in which they were given.
+    var answers: [Store.Reception]
+    /// Which of the rejected no other copy can make acceptable.
+    var condemned: Set<Int>
+    /// Which of the rejected a later operation of their author's could still prove.
+    var unproven: Set<Int>
+  }
+
+  func receive(_ operations: VerifiedOperations) throws -> Result {
+    let items = operations.items
+    var answers: [Store.Reception?] = Array(repeating: nil, count: items.count)
     // Each operation waits for one of its missing parents at a time, so it is looked at again once a parent.
     var waiting: [Digest: [Int]] = [:]
     // Those that no copy can make acceptable.
     var condemned: [Int] = []
-    var queue = Array(operations.indices)
+    var unproven: Set<Int> = []
+    var queue = Array(items.indices)
     var next = 0
     while next < queue.count {
       let index = queue[next]
@@ -29,15 +36,19 @@ struct Receiver {
           continue
         }
       }
-      let (answer, isOfID) = try receive(operations[index], id: ids[index])
+      let (answer, blame) = try receive(items[index])
       answers[index] = answer
       switch answer {
       case .waiting(let missing): waiting[missing[0], default: []].append(index)
-      case .admitted, .known: queue += waiting.removeValue(forKey: ids[index]) ?? []
-      case .rejected: if isOfID { condemned.append(index) }
+      case .admitted, .known: queue += waiting.removeValue(forKey: items[index].id) ?? []
+      case .rejected:
+        if blame == .id { condemned.append(index) }
+        if blame == .signature { unproven.insert(index) }
       }
     }
-    return (reject(whatWaitsFor: condemned, ids, answers.map { $0! }), Set(condemned))
+    return Result(
+      answers: reject(whatWaitsFor: condemned, items.map(\.id), answers.map { $0! }),
+      condemned: Set(condemned), unproven: unproven)
   }
 
   /// What waits for something rejected is rejected, however far down.
@@ -62,38 +73,37 @@ struct Receiver {
     return answers
   }
 
-  /// The answer, and whether it is a rejection of the id: one that is due to the key or signature is of this copy
-  /// alone, and another may follow.
-  private func receive(_ signed: SignedOperation, id: Digest) throws -> (Store.Reception, Bool) {
-    if try engine.log.number(of: id) != nil { return (.known, false) }
-    func reject(_ why: String, isOfID: Bool = false) -> (Store.Reception, Bool) {
-      (.rejected("operation \(id.hex) is rejected: \(why)"), isOfID)
+  /// What a rejection is due to: something of this copy alone, after which another may follow, or the bytes.
+  private enum Blame {
+    case none, copy, signature, id
+  }
+
+  private func receive(_ item: VerifiedOperations.Item) throws -> (Store.Reception, Blame) {
+    let (signed, id) = (item.signed, item.id)
+    if try engine.log.number(of: id) != nil { return (.known, .none) }
+    func reject(_ why: String, _ blame: Blame) -> (Store.Reception, Blame) {
+      (.rejected("operation \(id.hex) is rejected: \(why)"), blame)
     }
-    guard signed.suite == suite.identifier, signed.publicKey.count == suite.publicKeyByteCount,
-      signed.signature.count == suite.signatureByteCount
-    else { return reject("its key or signature is not of the database's suite") }
-    let operation: Operation
-    do { operation = try Operation.decode(signed.body) } catch {
-      return reject("\(error)", isOfID: true)
+    switch item.problem {
+    case .suite: return reject("its key or signature is not of the database's suite", .copy)
+    case .malformed(let why): return reject(why, .id)
+    case .key: return reject("its key is not its author's", .copy)
+    case .unproven: return reject("its signature is wrong", .signature)
+    case nil: break
     }
-    guard suite.principal(of: signed.publicKey) == operation.author else {
-      return reject("its key is not its author's")
-    }
-    guard suite.verify(signed.signature, of: id, by: signed.publicKey) else {
-      return reject("its signature is wrong")
-    }
+    guard let operation = item.operation else { return reject("it cannot be read", .id) }
     do {
       switch try engine.admit(
         operation, id: id, body: signed.body, suite: signed.suite, publicKey: signed.publicKey,
         signature: signed.signature)
       {
-      case .known: return (.known, false)
+      case .known: return (.known, .none)
       case .admitted(let record, _):
-        return (.admitted(record.reason.map { .void($0, by: record.voidedBy) } ?? .valid), false)
-      case .waiting(let missing): return (.waiting(missing: missing), false)
+        return (.admitted(record.reason.map { .void($0, by: record.voidedBy) } ?? .valid), .none)
+      case .waiting(let missing): return (.waiting(missing: missing), .none)
       }
     } catch let error as StoreError where error.code == .rejected {
-      return (.rejected(error.message), true)
+      return (.rejected(error.message), .id)
     }
   }
 }

@@ -33,6 +33,9 @@ struct WaitingRoom {
   /// The ids that somebody waits for, sorted.
   var missing: [Digest] { waiters.keys.sorted() }
 
+  /// Those of them that do not wait themselves: whoever has these lets all the others in.
+  var wanted: [Digest] { waiters.keys.filter { guests[$0] == nil }.sorted() }
+
   private static func size(_ operation: SignedOperation) -> Int {
     operation.body.count + operation.signature.count + operation.publicKey.count + 256
   }

@@ -27,12 +27,22 @@ final class Writer: @unchecked Sendable {
   private var current: Engine?
   private var connection: Connection?
   private var lock: WriterLock?
+  /// For how long to wait for the lock at each commit, in milliseconds; nil where it is kept.
+  private let turns: Int?
+  /// What SQLite says of the file's state after our last commit: others have written if it says something else.
+  private var version: Int64?
   private static let onQueue = DispatchSpecificKey<ObjectIdentifier>()
   /// Called after each commit, on the queue. Set once, before the store is handed out.
   var onCommit: @Sendable () -> Void = {}
 
-  init(lock: WriterLock?, path: String, makeEngine: @escaping () throws -> Engine, db: Connection) {
+  /// - Parameter turns: for how many milliseconds to wait for the lock before each commit, where several
+  ///   processes write in turns; nil where the lock is kept.
+  init(
+    lock: WriterLock?, turns: Int? = nil, path: String, makeEngine: @escaping () throws -> Engine,
+    db: Connection
+  ) {
     self.lock = lock
+    self.turns = turns
     self.path = path
     self.makeEngine = makeEngine
     connection = db
@@ -112,9 +122,31 @@ final class Writer: @unchecked Sendable {
         if taken.isEmpty { pending.isScheduled = false }
         return taken
       }
-      if jobs.isEmpty { return }
+      if jobs.isEmpty {
+        if turns != nil { lock = nil }
+        return
+      }
+      do { try takeTurn() } catch {
+        for job in jobs { job.finish(error) }
+        continue
+      }
       commit(jobs[...])
     }
+  }
+
+  /// Takes the lock, where it is not kept, and forgets what is in memory if others have written meanwhile.
+  private func takeTurn() throws {
+    guard let turns, lock == nil, !path.isEmpty else { return }
+    lock = try WriterLock(store: path, patience: turns)
+    let found = try StoreError.wrap(path: path) { try db().integer("PRAGMA data_version") }
+    if found != version, let engine = current {
+      // What mirrors note of themselves changes nothing of what is in memory.
+      let last = try StoreError.wrap(path: path) {
+        try db().integer("SELECT max(number) FROM operation")
+      }
+      if last != engine.log.nextNumber - 1 { current = nil }
+    }
+    version = found
   }
 
   private func commit(_ jobs: ArraySlice<Job>) {

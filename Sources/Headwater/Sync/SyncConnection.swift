@@ -1,0 +1,255 @@
+import HeadwaterLog
+import HeadwaterModel
+import HeadwaterStore
+import HeadwaterSync
+import Synchronization
+
+/// Drives one session: between the channel, the store, and the clock. Runs once.
+///
+/// One loop steps the machine; beside it run a reader, which waits until what it read was handled, a writer, and one
+/// who has operations admitted. What is queued is bounded by credit and by what the peer leaves unread.
+final class SyncConnection: Sendable {
+  private enum Event: Sendable {
+    case message([UInt8])
+    /// The channel ended, in good order if there is no error.
+    case ended(ChannelError?)
+    case sent(Int)
+    case delivered(admitted: [Digest], rejected: Int, missing: [Digest])
+    case announce([Digest])
+    case tick
+    case failed(String)
+    /// Whoever waits for the session wants it to end.
+    case cancelled
+  }
+
+  /// While more than so many bytes wait to be sent, nothing is read.
+  private static let unsentBytes = 8 << 20
+
+  /// How many ticks a peer has to take what is sent last.
+  private static let ticksToSend = 10
+
+  private let store: Store
+  private let plan: FetchPlan
+  private let channel: any Channel
+  private let options: Session.Options
+  private let clock = ContinuousClock()
+  private let begin = ContinuousClock.now
+
+  init(store: Store, plan: FetchPlan, channel: any Channel, options: Session.Options) {
+    self.store = store
+    self.plan = plan
+    self.channel = channel
+    self.options = options
+  }
+
+  private var now: Int64 {
+    let (seconds, attoseconds) = begin.duration(to: clock.now).components
+    return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
+  }
+
+  /// Runs the session to its end. When the task is cancelled the peer is told.
+  func run() async throws(SyncError) -> Session.Report {
+    let (events, event) = AsyncStream.makeStream(of: Event.self)
+    let session = Task { await self.run(events, event) }
+    let (report, error) = await withTaskCancellationHandler {
+      await session.value
+    } onCancel: {
+      event.yield(.cancelled)
+    }
+    if let error { throw error }
+    return report
+  }
+
+  private func run(_ events: AsyncStream<Event>, _ event: AsyncStream<Event>.Continuation) async
+    -> (Session.Report, SyncError?)
+  {
+    let (handled, handle) = AsyncStream.makeStream(of: Void.self)
+    let (outgoing, send) = AsyncStream.makeStream(of: [UInt8].self)
+    let (batches, deliver) = AsyncStream.makeStream(of: [[UInt8]].self)
+    let nonce = store.suite.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+    let session = Session(
+      database: store.database, suite: store.suite.identifier, hasher: store.suite, plan: plan,
+      nonce: nonce, now: now, options: options)
+    return await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.read(event, handled) }
+      group.addTask { await self.write(outgoing, event) }
+      group.addTask { await self.admit(batches, event) }
+      group.addTask { await self.watch(event) }
+      group.addTask {
+        while !Task.isCancelled {
+          try? await self.clock.sleep(for: .milliseconds(500))
+          event.yield(.tick)
+        }
+      }
+      let result = await self.loop(session, events, handle, send, deliver)
+      // What is to be sent goes first; then the channel ends, and with it the reader.
+      send.finish()
+      deliver.finish()
+      var ticks = 0
+      wait: for await last in events {
+        switch last {
+        case .ended, .failed: break wait
+        case .tick:
+          ticks += 1
+          if ticks > SyncConnection.ticksToSend { break wait }
+        default: break
+        }
+      }
+      await channel.close()
+      handle.finish()
+      event.finish()
+      group.cancelAll()
+      return result
+    }
+  }
+
+  // MARK: The loop
+
+  private func loop(
+    _ session: Session, _ events: AsyncStream<Event>, _ handled: AsyncStream<Void>.Continuation,
+    _ send: AsyncStream<[UInt8]>.Continuation, _ deliver: AsyncStream<[[UInt8]]>.Continuation
+  ) async -> (Session.Report, SyncError?) {
+    var session = session
+    var unsent = 0
+    var isOwed = false
+    func perform(_ actions: [Session.Action]) -> SyncError?? {
+      for action in actions {
+        switch action {
+        case .send(let bytes):
+          unsent += bytes.count
+          send.yield(bytes)
+        case .deliver(let operations): deliver.yield(operations)
+        case .inSync: break
+        case .close(let error): return .some(error)
+        }
+      }
+      return nil
+    }
+    func step(
+      _ body: @escaping @Sendable (inout Session, SnapshotView) throws -> [Session.Action]
+    ) async -> SyncError?? {
+      let before = session
+      do {
+        let (after, actions) = try await store.read { snapshot in
+          var next = before
+          let actions = try body(&next, try SnapshotView(snapshot))
+          return (next, actions)
+        }
+        session = after
+        return perform(actions)
+      } catch {
+        session.abandon()
+        return .some(SyncError(.storage, "the store cannot be read: \(error)"))
+      }
+    }
+    if let end = await step({ try $0.start($1) }) { return (session.report, end) }
+    for await event in events {
+      let now = now
+      var end: SyncError??
+      switch event {
+      case .message(let bytes):
+        end = await step { try $0.receive(bytes, at: now, $1) }
+        isOwed = true
+      case .ended(let error):
+        let isWhole = session.report.isInSync && error == nil
+        session.abandon()
+        return (
+          session.report,
+          isWhole ? nil : SyncError(.remote, error?.message ?? "the peer left before the end")
+        )
+      case .sent(let count): unsent -= count
+      case .delivered(let admitted, let rejected, let missing):
+        end = await step {
+          try $0.delivered(
+            admitted: admitted, rejected: rejected, missing: missing, at: now, $1)
+        }
+      case .announce(let ids): end = await step { try $0.announce(ids, at: now, $1) }
+      case .cancelled:
+        _ = perform(session.finish())
+        return (session.report, nil)
+      case .tick:
+        end = await step { try $0.tick(at: now, $1) }
+      case .failed(let why):
+        session.abandon()
+        return (session.report, SyncError(.storage, why))
+      }
+      if let end { return (session.report, end) }
+      if isOwed, unsent < SyncConnection.unsentBytes {
+        isOwed = false
+        handled.yield()
+      }
+    }
+    session.abandon()
+    return (session.report, SyncError(.remote, "the session was ended"))
+  }
+
+  // MARK: Beside it
+
+  private func read(_ event: AsyncStream<Event>.Continuation, _ handled: AsyncStream<Void>) async {
+    var handled = handled.makeAsyncIterator()
+    do throws(ChannelError) {
+      while let bytes = try await channel.receive() {
+        event.yield(.message(bytes))
+        guard await handled.next() != nil else { return }
+      }
+      event.yield(.ended(nil))
+    } catch {
+      event.yield(.ended(error))
+    }
+  }
+
+  private func write(_ outgoing: AsyncStream<[UInt8]>, _ event: AsyncStream<Event>.Continuation)
+    async
+  {
+    do throws(ChannelError) {
+      for await bytes in outgoing {
+        try await channel.send(bytes)
+        event.yield(.sent(bytes.count))
+      }
+      // Everything is sent, and nothing more comes.
+      event.yield(.ended(nil))
+    } catch {
+      event.yield(.ended(error))
+    }
+  }
+
+  private func admit(
+    _ batches: AsyncStream<[[UInt8]]>, _ event: AsyncStream<Event>.Continuation
+  ) async {
+    let inbox = Inbox(store)
+    do {
+      for await batch in batches {
+        let operations = batch.compactMap { try? SignedOperation.decode($0) }
+        let report = try await inbox.receive(operations)
+        event.yield(
+          .delivered(
+            admitted: report.admitted.map(\.id),
+            rejected: report.rejected.count + batch.count - operations.count,
+            missing: await inbox.wanted))
+      }
+    } catch {
+      event.yield(.failed("the store cannot take operations: \(error)"))
+    }
+  }
+
+  /// Tells the session what enters the store.
+  private func watch(_ event: AsyncStream<Event>.Continuation) async {
+    do {
+      var last = try await store.read { try $0.operations().lastNumber }
+      while !Task.isCancelled {
+        try await store.waitForOperations(after: last, timeout: .seconds(10))
+        let seen = last
+        // More than a session pushes at once are for it to find by a round: their ids are of no use.
+        let (ids, next) = try await store.read { snapshot in
+          let operations = try snapshot.operations()
+          let (ids, _) = try operations.ids(after: seen, limit: SyncLimits.pushed + 1)
+          return (ids, operations.lastNumber)
+        }
+        last = next
+        if !ids.isEmpty { event.yield(.announce(ids)) }
+      }
+    } catch {
+      if !Task.isCancelled { event.yield(.failed("the store cannot be read: \(error)")) }
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import HeadwaterModel
+
+extension StoredOperations {
+  /// The ids of at most `limit` operations that came after the one with that local number, with the number of the
+  /// last of them; in order of arrival.
+  public func ids(after number: Int64, limit: Int) throws -> (ids: [Digest], last: Int64) {
+    let last = min(lastNumber, number.addingReportingOverflow(Int64(limit)).0)
+    guard last > number else { return ([], number) }
+    return (try (number + 1...last).map { try record($0).id }, last)
+  }
+}
+
+extension Store {
+  /// Returns when the store has operations after the one with that local number, at the end of `timeout`, or when the
+  /// task is cancelled. Writers of this process wake it at once; those of another are noticed within 20 ms.
+  public func waitForOperations(after number: Int64, timeout: Duration) async throws {
+    let clock = ContinuousClock()
+    let deadline = clock.now.advanced(by: timeout)
+    while clock.now < deadline, !Task.isCancelled {
+      let commits = waiters.withLock(\.commits)
+      if try await read({ try $0.operations().lastNumber }) > number { return }
+      if writer != nil {
+        await waitForCommit(after: commits, until: deadline)
+      } else {
+        try? await clock.sleep(for: .milliseconds(20))
+      }
+    }
+  }
+}

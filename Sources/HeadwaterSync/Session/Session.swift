@@ -1,0 +1,338 @@
+import HeadwaterLog
+import HeadwaterModel
+
+/// One replica's side of a session with one peer: what to send, and what to do with what comes.
+///
+/// A value and a pure machine: bytes, times and the state of the replica go in, actions come out. Whoever drives it
+/// sends the messages in order over a `Channel`, hands over operations to be admitted one batch after another, and
+/// tells what became of them. After an error it does nothing more.
+public struct Session: Sendable {
+  /// What is to be done.
+  public enum Action: Sendable, Hashable {
+    /// Send these bytes to the peer.
+    case send([UInt8])
+    /// Verify and admit these, encoded as they travel, and call `delivered`. Batches in order.
+    case deliver([[UInt8]])
+    /// Both sides have the same operations now. May come again.
+    case inSync
+    /// The session is over: send what there is to send and close the channel. Nil when all is well.
+    case close(SyncError?)
+  }
+
+  /// What a session did so far.
+  public struct Report: Sendable, Hashable {
+    /// Operations sent and received, and the bytes of them.
+    public var operationsSent = 0
+    public var operationsReceived = 0
+    public var operationBytesSent = 0
+    public var operationBytesReceived = 0
+    /// Of the received those that were new, and those that were here already.
+    public var admitted = 0
+    public var repeated = 0
+    public var rejected = 0
+    /// All messages and bytes of them.
+    public var messagesSent = 0
+    public var messagesReceived = 0
+    public var bytesSent = 0
+    public var bytesReceived = 0
+    /// How often the two were compared.
+    public var rounds = 0
+    /// Whether both had the same at the end of the last round.
+    public var isInSync = false
+
+    public init() {}
+  }
+
+  public struct Options: Sendable {
+    /// Whether to go on when both sides have the same.
+    public var isLive = false
+    /// How many bytes of operations may be on the way from the peer.
+    public var window = SyncLimits.window
+    public var timeout = SyncLimits.timeout
+    public var pingInterval = SyncLimits.pingInterval
+
+    public init() {}
+  }
+
+  // What it is.
+  let database: Digest
+  let suite: UInt8
+  let hasher: any Hasher256
+  let options: Options
+  let plan: FetchPlan
+  /// What the plan knows this session by.
+  public let number: Int
+  let nonce: UInt64
+  public internal(set) var report = Report()
+
+  // How far it is.
+  var peer: SyncMessage.Hello?
+  public internal(set) var isClosed = false
+  /// The number of the comparison that is going on.
+  public var currentRound: UInt64 { round }
+  var now: Int64
+  var lastReceived: Int64
+  var lastSent: Int64
+  var idleBudget = SyncLimits.idleMessages
+  var budgetAt: Int64
+
+  // The round.
+  var round: UInt64 = 0
+  /// What was sent as the frontier of this round.
+  var ownHeads: [Digest] = []
+  var isOwnWhole = true
+  /// The peer's frontier of this round; nil while it is waited for.
+  var heads: (ids: [Digest], isWhole: Bool)?
+  /// The peer's frontier of the next round, while this one is not finished here.
+  var next: (round: UInt64, heads: [Digest], isWhole: Bool)?
+  enum Comparison: Sendable { case waiting, comparing, settled }
+  var comparison = Comparison.waiting
+  /// An answer that waits until some of what is needed has come.
+  var held: RangeMessage?
+  var fruitlessMessages = 0
+  var fruitlessRounds = 0
+  /// Whether anything came or went in this round.
+  var isFruitful = false
+  /// Whether the next comparison should not wait for anything.
+  var wantsRound = false
+
+  // What is fetched.
+  /// How many operations the peer is ahead by, while they are not asked for.
+  var peerIsAhead: UInt64?
+  var isStreaming = false
+  /// Short ids that are needed, from `nextNeed` on.
+  var needs: [ShortID] = []
+  var nextNeed = 0
+  var asked: Set<ShortID> = []
+  var askedIDs: Set<Digest> = []
+  /// Bytes of operations that the peer may still send, and that are to be allowed again.
+  var allowance: Int
+  var toAllow = 0
+  var partial: [UInt8] = []
+  /// Batches that were handed over and are not admitted yet: their operations and bytes.
+  var delivering: [(count: Int, bytes: Int)] = []
+  /// Parents that are waited for.
+  var missing: [Digest] = []
+  var absences = 0
+
+  // What is served.
+  var credit = 0
+  /// Local numbers, from `nextNumber` on.
+  var outbox: [Int64] = []
+  var nextNumber = 0
+  /// What the peer lacks, if it asks for all of it in this round.
+  var stream: [Int64]?
+  /// The round whose stream is in the outbox; its end is to be told.
+  var streaming: UInt64?
+  /// Pieces of an operation that is too long for one message.
+  var pieces: [(isLast: Bool, bytes: [UInt8])] = []
+  /// What the peer is known to have, of late.
+  var known = RecentIDs()
+
+  /// - Parameters:
+  ///   - nonce: drawn for this session.
+  ///   - plan: the replica's.
+  ///   - now: milliseconds of a clock that does not go backwards.
+  public init(
+    database: Digest, suite: UInt8, hasher: any Hasher256, plan: FetchPlan, nonce: UInt64,
+    now: Int64, options: Options = Options()
+  ) {
+    self.database = database
+    self.suite = suite
+    self.hasher = hasher
+    self.plan = plan
+    self.nonce = nonce
+    self.options = options
+    number = plan.makeSession()
+    self.now = now
+    lastReceived = now
+    lastSent = now
+    budgetAt = now
+    allowance = options.window
+  }
+
+  /// Whether this side says the first word in a comparison.
+  var isOpener: Bool { nonce > peer?.nonce ?? 0 }
+  var reconciler: Reconciler {
+    let mine = ShortIDs.bytes([nonce])
+    let theirs = ShortIDs.bytes([peer?.nonce ?? 0])
+    return Reconciler(hasher: hasher, salt: isOpener ? mine + theirs : theirs + mine)
+  }
+  var isLive: Bool { options.isLive && peer?.isLive ?? false }
+  /// Whether there is nothing more to come of this round.
+  var isSatisfied: Bool {
+    comparison == .settled && peerIsAhead == nil && !isStreaming && nextNeed == needs.count
+      && asked.isEmpty && askedIDs.isEmpty && delivering.isEmpty && held == nil && partial.isEmpty
+  }
+
+  // MARK: Inputs
+
+  /// Begins the session. Call once, first.
+  public mutating func start(_ view: some ReplicaView) throws -> [Action] {
+    var out: [Action] = []
+    send(
+      .hello(
+        SyncMessage.Hello(
+          database: database, suite: suite, nonce: nonce, isLive: options.isLive,
+          credit: UInt64(options.window))), &out)
+    try beginRound(view, &out)
+    return out
+  }
+
+  /// A message came from the peer.
+  public mutating func receive(_ bytes: [UInt8], at time: Int64, _ view: some ReplicaView) throws
+    -> [Action]
+  {
+    guard !isClosed else { return [] }
+    var out: [Action] = []
+    advance(to: time)
+    lastReceived = now
+    report.messagesReceived += 1
+    report.bytesReceived += bytes.count
+    do {
+      idleBudget -= 1
+      guard idleBudget >= 0 else {
+        throw SyncError(.flood, "the peer sends too many messages that are good for nothing")
+      }
+      let message: SyncMessage
+      do { message = try SyncMessage.decode(bytes) } catch {
+        throw SyncError(.malformed, "what came from the peer is no message: \(error)")
+      }
+      try handle(message, view, &out)
+      try proceed(view, &out)
+    } catch let error as SyncError {
+      close(error, &out)
+    }
+    return out
+  }
+
+  /// A batch was verified and offered to the replica.
+  ///
+  /// - Parameters:
+  ///   - admitted: the ids of those that are in the replica now and were not before.
+  ///   - rejected: how many no copy of which can ever be admitted, or were badly signed.
+  ///   - missing: the parents that operations of this peer wait for.
+  public mutating func delivered(
+    admitted: [Digest], rejected: Int, missing: [Digest], at time: Int64, _ view: some ReplicaView
+  ) throws -> [Action] {
+    guard !isClosed, !delivering.isEmpty else { return [] }
+    var out: [Action] = []
+    advance(to: time)
+    let batch = delivering.removeFirst()
+    report.admitted += admitted.count
+    report.rejected += rejected
+    report.repeated += max(0, batch.count - admitted.count - rejected)
+    if !admitted.isEmpty {
+      isFruitful = true
+      idleBudget = SyncLimits.idleMessages
+      for id in admitted { known.insert(id) }
+    }
+    self.missing = missing
+    toAllow += batch.bytes
+    do {
+      guard rejected == 0 else {
+        throw SyncError(
+          .rejected, "the peer sent \(rejected) operations that it should have refused itself")
+      }
+      try proceed(view, &out)
+    } catch let error as SyncError {
+      close(error, &out)
+    }
+    return out
+  }
+
+  /// Operations entered the replica, by a local write or from another peer. Those that came from this peer do no harm.
+  public mutating func announce(_ ids: [Digest], at time: Int64, _ view: some ReplicaView) throws
+    -> [Action]
+  {
+    guard !isClosed, peer != nil else { return [] }
+    var out: [Action] = []
+    advance(to: time)
+    do {
+      try push(ids, view, &out)
+      try proceed(view, &out)
+    } catch let error as SyncError {
+      close(error, &out)
+    }
+    return out
+  }
+
+  /// Time went by, or another session has released what it had asked for. Call every second or so.
+  public mutating func tick(at time: Int64, _ view: some ReplicaView) throws -> [Action] {
+    guard !isClosed else { return [] }
+    var out: [Action] = []
+    advance(to: time)
+    do {
+      guard now - lastReceived < options.timeout else {
+        throw SyncError(.timeout, "nothing came from the peer in \(options.timeout / 1_000) s")
+      }
+      try proceed(view, &out)
+    } catch let error as SyncError {
+      close(error, &out)
+    }
+    if !isClosed, now - lastSent >= options.pingInterval { send(.ping, &out) }
+    return out
+  }
+
+  /// The channel ended, or the driver's side failed: lets go of what was claimed.
+  public mutating func abandon() {
+    isClosed = true
+    plan.remove(number)
+  }
+
+  /// Ends the session in good order.
+  public mutating func finish() -> [Action] {
+    guard !isClosed else { return [] }
+    var out: [Action] = []
+    close(nil, &out)
+    return out
+  }
+
+  // MARK: Common
+
+  mutating func send(_ message: SyncMessage, _ out: inout [Action]) {
+    let bytes = message.encode()
+    report.messagesSent += 1
+    report.bytesSent += bytes.count
+    lastSent = now
+    out.append(.send(bytes))
+  }
+
+  mutating func close(_ error: SyncError?, _ out: inout [Action]) {
+    guard !isClosed else { return }
+    if error?.code != .remote { send(.bye(error?.code.rawValue ?? 0), &out) }
+    abandon()
+    out.append(.close(error))
+  }
+
+  private mutating func advance(to time: Int64) {
+    now = max(now, time)
+    let seconds = (now - budgetAt) / 1_000
+    guard seconds > 0 else { return }
+    budgetAt += seconds * 1_000
+    idleBudget = min(
+      SyncLimits.idleMessages,
+      idleBudget + SyncLimits.idleMessagesPerSecond * Int(min(seconds, 1_000)))
+  }
+}
+
+/// The ids that were seen last, so many and no more.
+struct RecentIDs: Sendable {
+  static let kept = 8_192
+  private var ids: Set<Digest> = []
+  private var order: [Digest] = []
+  private var next = 0
+
+  func contains(_ id: Digest) -> Bool { ids.contains(id) }
+
+  mutating func insert(_ id: Digest) {
+    guard ids.insert(id).inserted else { return }
+    if order.count < RecentIDs.kept {
+      order.append(id)
+    } else {
+      ids.remove(order[next])
+      order[next] = id
+      next = (next + 1) % RecentIDs.kept
+    }
+  }
+}

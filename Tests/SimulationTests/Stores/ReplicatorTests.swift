@@ -1,0 +1,213 @@
+import Foundation
+import Headwater
+import Synchronization
+import Testing
+
+/// Two ends of a channel in memory, with little room between them.
+final class PipeChannel: Channel {
+  private struct Lane {
+    var messages: [[UInt8]] = []
+    var isClosed = false
+    var readers: [CheckedContinuation<Void, Never>] = []
+    var writers: [CheckedContinuation<Void, Never>] = []
+  }
+
+  private final class Line: Sendable {
+    let lane = Mutex(Lane())
+
+    func wake(_ change: (inout Lane) -> Void) {
+      let woken = lane.withLock { lane in
+        change(&lane)
+        defer {
+          lane.readers = []
+          lane.writers = []
+        }
+        return lane.readers + lane.writers
+      }
+      for continuation in woken { continuation.resume() }
+    }
+  }
+
+  let peer: Digest
+  private let out: Line
+  private let into: Line
+
+  private init(peer: Digest, out: Line, into: Line) {
+    self.peer = peer
+    self.out = out
+    self.into = into
+  }
+
+  static func pair(_ a: Digest, _ b: Digest) -> (PipeChannel, PipeChannel) {
+    let (one, two) = (Line(), Line())
+    return (PipeChannel(peer: b, out: one, into: two), PipeChannel(peer: a, out: two, into: one))
+  }
+
+  func send(_ message: [UInt8]) async throws(ChannelError) {
+    while true {
+      let state = out.lane.withLock { ($0.isClosed, $0.messages.count < 4) }
+      if state.0 { throw ChannelError(.closed, "the channel was closed") }
+      if state.1 { return out.wake { $0.messages.append(message) } }
+      await withCheckedContinuation { continuation in
+        let isReady = out.lane.withLock { lane in
+          if lane.isClosed || lane.messages.count < 4 { return true }
+          lane.writers.append(continuation)
+          return false
+        }
+        if isReady { continuation.resume() }
+      }
+    }
+  }
+
+  func receive() async throws(ChannelError) -> [UInt8]? {
+    while true {
+      let next = into.lane.withLock { lane -> ([UInt8]?, Bool) in
+        lane.messages.isEmpty ? (nil, lane.isClosed) : (lane.messages.removeFirst(), false)
+      }
+      if let message = next.0 {
+        into.wake { _ in }
+        return message
+      }
+      if next.1 { return nil }
+      await withCheckedContinuation { continuation in
+        let isReady = into.lane.withLock { lane in
+          if lane.isClosed || !lane.messages.isEmpty { return true }
+          lane.readers.append(continuation)
+          return false
+        }
+        if isReady { continuation.resume() }
+      }
+    }
+  }
+
+  func close() async {
+    out.wake { $0.isClosed = true }
+    into.wake { $0.isClosed = true }
+  }
+}
+
+@Suite struct ReplicatorTests {
+  private let a = StoreReplica.signer(1).principal
+  private let b = StoreReplica.signer(2).principal
+
+  private func stores(_ count: Int) async throws -> [Store] {
+    let genesis = try await StoreReplica.genesis()
+    return try (0..<count).map {
+      try Store.replicate(at: nil, genesis: genesis, suite: FixedSuite(seed: UInt8($0)))
+    }
+  }
+
+  private func fill(_ store: Store, _ names: [String], as number: Int = 0) async throws {
+    for name in names {
+      try await store.write(as: StoreReplica.signer(number)) {
+        try $0.create("Topic", [("id", .text(name))])
+      }
+    }
+  }
+
+  private func frontier(_ store: Store) async throws -> [Digest] {
+    try await store.read { try $0.frontier() }
+  }
+
+  @Test func bothWays() async throws {
+    let stores = try await stores(2)
+    try await fill(stores[0], ["a", "b", "c"])
+    try await fill(stores[1], ["d", "e"], as: 1)
+    let (left, right) = PipeChannel.pair(a, b)
+    async let one = Replicator(stores[0]).sync(over: left)
+    let two = try await Replicator(stores[1]).sync(over: right)
+    let first = try await one
+    #expect(try await frontier(stores[0]) == frontier(stores[1]))
+    #expect(first.operationsSent == 3 && first.admitted == 2 && first.repeated == 0)
+    #expect(two.operationsSent == 2 && two.admitted == 3 && two.isInSync)
+    // Again: nothing to do, and few bytes.
+    let (l, r) = PipeChannel.pair(a, b)
+    async let again = Replicator(stores[0]).sync(over: l)
+    _ = try await Replicator(stores[1]).sync(over: r)
+    let last = try await again
+    #expect(last.rounds == 1 && last.bytesSent < 200 && last.operationsSent == 0)
+  }
+
+  @Test(.timeLimit(.minutes(2))) func severalPeersAtOnceFetchNothingTwice() async throws {
+    let stores = try await stores(4)
+    try await fill(stores[1], (0..<300).map { "\($0)" })
+    let everything = try await stores[1].read { snapshot in
+      try snapshot.operationIDs().dropFirst().map { try snapshot.signed($0)! }
+    }
+    for store in stores[2...] { _ = try await store.receive(everything) }
+    // Each has one of its own, too.
+    for (index, store) in stores[1...].enumerated() { try await fill(store, ["x\(index)"], as: 2) }
+    let pairs = (1...3).map { _ in PipeChannel.pair(a, b) }
+    async let served: Void = withThrowingTaskGroup(of: Void.self) { group in
+      for (store, pair) in zip(stores[1...], pairs) {
+        group.addTask { _ = try await Replicator(store).sync(over: pair.1) }
+      }
+      try await group.waitForAll()
+    }
+    let results = await Replicator(stores[0]).sync(over: pairs.map { (b, $0.0) })
+    try await served
+    let reports = try results.map { try $0.get() }
+    #expect(reports.reduce(0) { $0 + $1.repeated } == 0)
+    #expect(reports.reduce(0) { $0 + $1.admitted } == 303)
+  }
+
+  @Test(.timeLimit(.minutes(2))) func liveUntilOneLeaves() async throws {
+    let stores = try await stores(2)
+    let (left, right) = PipeChannel.pair(a, b)
+    let one = Task { try await Replicator(stores[0]).sync(over: left, isLive: true) }
+    let two = Task { try await Replicator(stores[1]).sync(over: right, isLive: true) }
+    for round in 0..<5 {
+      try await fill(stores[round % 2], ["r\(round)"])
+      let clock = ContinuousClock()
+      let deadline = clock.now.advanced(by: .seconds(30))
+      while try await frontier(stores[0]) != frontier(stores[1]), clock.now < deadline {
+        try await clock.sleep(for: .milliseconds(5))
+      }
+      #expect(try await frontier(stores[0]) == frontier(stores[1]))
+    }
+    one.cancel()
+    let report = try await one.value
+    _ = try await two.value
+    #expect(report.operationsSent == 3 && report.admitted == 2)
+  }
+
+  @Test(.timeLimit(.minutes(2))) func anotherDatabaseAndAnotherPeer() async throws {
+    let store = try await stores(1)[0]
+    let other = try Headwater.create(
+      at: nil, schema: try Schema.parse(StoreReplica.schema), as: StoreReplica.signer(0))
+    let (left, right) = PipeChannel.pair(a, b)
+    async let one = Replicator(store).sync(over: left)
+    await #expect(throws: SyncError.self) { try await Replicator(other).sync(over: right) }
+    do {
+      _ = try await one
+      Issue.record("it took another database")
+    } catch let error as SyncError {
+      #expect(error.code == .database || error.code == .remote)
+    }
+    let (l, _) = PipeChannel.pair(a, b)
+    let refused = await Replicator(store).sync(over: [(a, l)])
+    #expect(throws: SyncError.self) { try refused[0].get() }
+  }
+
+  /// An operation that is longer than a message, and a cut in the middle of many.
+  @Test(.timeLimit(.minutes(2))) func longOperationsAndCuts() async throws {
+    let stores = try await stores(2)
+    let text = String(repeating: "x", count: 3_000_000)
+    try await fill(stores[0], ["a"])
+    try await stores[0].write(as: StoreReplica.signer(0)) {
+      try $0.update("Topic", key: Key([.text("a")]), set: [("title", .text(text))])
+    }
+    try await fill(stores[0], (0..<200).map { "\($0)" })
+    let (left, right) = PipeChannel.pair(a, b)
+    let one = Task { try await Replicator(stores[0]).sync(over: left) }
+    let two = Task { try await Replicator(stores[1]).sync(over: right) }
+    await left.close()
+    _ = await one.result
+    _ = await two.result
+    let (l, r) = PipeChannel.pair(a, b)
+    async let again = Replicator(stores[0]).sync(over: l)
+    _ = try await Replicator(stores[1]).sync(over: r)
+    _ = try await again
+    #expect(try await frontier(stores[0]) == frontier(stores[1]))
+  }
+}

@@ -1,0 +1,208 @@
+import Foundation
+import Headwater
+import HeadwaterMemory
+import Testing
+
+/// The default suite with no randomness in it.
+struct FixedSuite: CryptoSuite {
+  private let suite = SodiumSuite()
+  let seed: UInt8
+
+  var identifier: UInt8 { suite.identifier }
+  var publicKeyByteCount: Int { suite.publicKeyByteCount }
+  var signatureByteCount: Int { suite.signatureByteCount }
+  func hash(_ bytes: UnsafeRawBufferPointer) -> Digest { suite.hash(bytes) }
+  func verify(_ signature: [UInt8], of digest: Digest, by publicKey: [UInt8]) -> Bool {
+    suite.verify(signature, of: digest, by: publicKey)
+  }
+  func randomBytes(_ count: Int) -> [UInt8] { [UInt8](repeating: seed, count: count) }
+  func makeStreamingHash() -> any StreamingHash { suite.makeStreamingHash() }
+}
+
+/// A replica with a store: memory, or a file that survives a restart.
+final class StoreReplica: Replica {
+  static let schema = """
+    schema Team
+
+    enum Role { owner, writer }
+
+    collection Member {
+      principal: Principal @key
+      role: Role @readonly
+      allow create, delete if exists Member(principal: $author, role: owner)
+    }
+
+    collection Topic {
+      id: Text(4) @key
+      title: Text?
+      allow create, delete if exists Member(principal: $author)
+      allow update
+    }
+
+    collection Note {
+      id: Text(4) @key
+      topic: Topic? @onDelete(void)
+      twin: Note? @onDelete(cascade)
+      handle: Text(4)? @readonly @unique
+      text: Text?
+      allow create, update, delete if exists Member(principal: $author)
+    }
+    """
+
+  static func signer(_ number: Int) -> SigningKey {
+    SigningKey(seed: [UInt8](repeating: UInt8(number + 1), count: 32))
+  }
+
+  /// The first operation: everybody's database.
+  static func genesis() async throws -> SignedOperation {
+    var options = Store.Options()
+    options.clock = { 0 }
+    let store = try Store.create(
+      at: nil, schema: try Schema.parse(schema), as: signer(0), suite: FixedSuite(seed: 9),
+      options: options
+    ) { draft in
+      for number in 0..<3 {
+        try draft.create(
+          "Member",
+          [
+            ("principal", .principal(signer(number).principal)),
+            ("role", .text(number < 2 ? "owner" : "writer")),
+          ])
+      }
+    }
+    return try await store.read { try $0.signed(store.database)! }
+  }
+
+  let number: Int
+  private let path: String?
+  private(set) var store: Store
+  private let options: Store.Options
+  private var inboxes: [Int: Inbox] = [:]
+  let mirrored = MemoryAdapter()
+
+  init(number: Int, genesis: SignedOperation, path: String?) throws {
+    self.number = number
+    self.path = path
+    var options = Store.Options()
+    options.clock = { 0 }
+    options.durability = .process
+    self.options = options
+    store = try Store.replicate(
+      at: path, genesis: genesis, suite: FixedSuite(seed: UInt8(number)), options: options)
+  }
+
+  var database: Digest { store.database }
+
+  func step(_ session: Session, _ input: Input, at time: Int64) async throws -> (
+    Session, [Session.Action]
+  ) {
+    try await store.read { snapshot in
+      var session = session
+      let actions = try session.step(input, at: time, try SnapshotView(snapshot))
+      return (session, actions)
+    }
+  }
+
+  func deliver(_ operations: [[UInt8]], from session: Int) async throws -> Outcome {
+    let inbox = inboxes[session] ?? Inbox(store, maximumOperations: 512)
+    inboxes[session] = inbox
+    let decoded = operations.compactMap { try? SignedOperation.decode($0) }
+    let report = try await inbox.receive(decoded)
+    return Outcome(
+      admitted: report.admitted.map(\.id),
+      rejected: report.rejected.count + operations.count - decoded.count,
+      missing: await inbox.wanted)
+  }
+
+  func write(_ random: inout Seeded) async throws -> Digest? {
+    let signer = StoreReplica.signer(Int.random(in: 0..<5, using: &random))
+    let other = StoreReplica.signer(Int.random(in: 0..<5, using: &random)).principal
+    let id = ["a", "b", "c"].randomElement(using: &random)!
+    let second = ["a", "b", "c"].randomElement(using: &random)!
+    let kind = Int.random(in: 0..<9, using: &random)
+    // Now and then from a frontier of long ago.
+    var frontier: [Digest]?
+    if random.happens(0.2) {
+      let some = random.next()
+      frontier = try await store.read { snapshot in
+        let operations = try snapshot.operations()
+        let rank = Int(some % UInt64(operations.count))
+        return try operations.keys(rank..<rank + 1).map(\.id)
+      }
+    }
+    do {
+      return try await store.write(as: signer, at: frontier) { draft in
+        func key(_ id: String) -> Key { Key([.text(id)]) }
+        switch kind {
+        case 0:
+          try draft.create("Member", [("principal", .principal(other)), ("role", .text("owner"))])
+        case 1: try draft.delete("Member", key: Key([.principal(other)]))
+        case 2: try draft.create("Topic", [("id", .text(id))])
+        case 3: try draft.delete("Topic", key: key(id))
+        case 4: try draft.update("Topic", key: key(id), set: [("title", .text(second))])
+        case 5:
+          try draft.create(
+            "Note",
+            [("id", .text(id)), ("topic", .reference(key(second))), ("handle", .text(second))])
+        case 6:
+          try draft.create("Note", [("id", .text(id)), ("twin", .reference(key(second)))])
+        case 7: try draft.update("Note", key: key(id), set: [("text", .text(second))])
+        default: try draft.delete("Note", key: key(id))
+        }
+      }.operation
+    } catch is StoreError {
+      // Refused: that is what rules are for.
+      return nil
+    }
+  }
+
+  func restart() throws {
+    inboxes = [:]
+    guard let path else { return }
+    store = try StoreReplica.reopen(&store, path, number, options)
+  }
+
+  private static func reopen(
+    _ store: inout Store, _ path: String, _ number: Int, _ options: Store.Options
+  ) throws -> Store {
+    // The lock goes with the last reference.
+    store = try Store.create(
+      at: nil,
+      schema: try Schema.parse("schema Empty\nallow everything\ncollection A { id: Int @key }"),
+      as: signer(0),
+      suite: FixedSuite(seed: 0))
+    return try Store.open(
+      path, forWriting: true, suite: FixedSuite(seed: UInt8(number)), options: options)
+  }
+
+  func forget(_ session: Int) { inboxes[session] = nil }
+  func frontier() async throws -> [Digest] { try await store.read { try $0.frontier() } }
+
+  // MARK: What it comes to
+
+  func verdicts() async throws -> [Digest: Verdict] {
+    try await store.read { snapshot in
+      var result: [Digest: Verdict] = [:]
+      try snapshot.log {
+        result[$0.id] = $0.verdict
+        return true
+      }
+      return result
+    }
+  }
+
+  func rows() async throws -> [[Row]] {
+    try await store.read { snapshot in
+      try snapshot.schema.collections.indices.map { try snapshot.rows($0, limit: 1_000) }
+    }
+  }
+
+  /// Lets the mirror catch up, and says whether it equals the rows.
+  func mirror() async throws -> Bool {
+    let mirror = Mirror(
+      name: "m", sink: "memory:", source: store.changes, adapter: mirrored,
+      options: MirrorOptions())
+    _ = try await mirror.synchronise()
+    return try await mirror.verify().isEqual
+  }
+}

@@ -1,0 +1,90 @@
+import Foundation
+import Headwater
+import Testing
+
+/// Meshes of stores under rules, on the simulated network: after healing, all honest replicas are the same, as the
+/// reference model says, and so are their mirrors.
+///
+/// `HEADWATER_SEEDS=1000` in the environment tries so many more, `HEADWATER_SEED=17` that one alone.
+@Suite struct StoreTests {
+  static let seeds: [Range<UInt64>] = {
+    let environment = ProcessInfo.processInfo.environment
+    if let seed = environment["HEADWATER_SEED"].flatMap({ UInt64($0) }) { return [seed..<seed + 1] }
+    let count = 200 + (environment["HEADWATER_SEEDS"].flatMap { UInt64($0) } ?? 0)
+    return stride(from: 0, to: count, by: 20).map { $0..<min($0 + 20, count) }
+  }()
+
+  @Test(arguments: seeds) func honestStoresAreTheSame(seeds: Range<UInt64>) async throws {
+    let genesis = try await StoreReplica.genesis()
+    for seed in seeds {
+      var random = Seeded(seed ^ 0x5704E)
+      var settings = MachineTests.settings(&random)
+      settings.replicas = Int.random(in: 2...4, using: &random)
+      settings.duration = Int64.random(in: 2_000...10_000, using: &random)
+      settings.writesPerSecond = [2, 5].randomElement(using: &random) ?? 2
+      // A death that is survived needs a file.
+      let folder = seed % 8 == 0 ? TemporaryFolder() : nil
+      settings.deathsPerSecond = folder == nil ? 0 : 0.5
+      let replicas = try (0..<settings.replicas).map {
+        try StoreReplica(number: $0, genesis: genesis, path: folder?.path("replica\($0)"))
+      }
+      var malice: [Int: Simulation.Malice] = [:]
+      if seed % 3 == 0, settings.replicas > 2 {
+        settings.degree = max(2, settings.degree)
+        malice[Int.random(in: 0..<settings.replicas, using: &random)] =
+          Simulation.Malice.allCases.randomElement(using: &random)
+      }
+      let simulation = Simulation(seed: seed, settings, replicas: replicas, malice: malice)
+      let comment: Comment = "seed \(seed), malice \(malice)"
+      #expect(try await simulation.run(), comment)
+      for (honestPeer, error) in simulation.blamed where honestPeer {
+        #expect(error.code == .timeout || error.code == .remote, "seed \(seed): \(error)")
+      }
+      let first = replicas[simulation.honest[0]]
+      let (verdicts, rows) = (try await first.verdicts(), try await first.rows())
+      #expect(
+        simulation.written.keys.allSatisfy { verdicts[$0] != nil },
+        "seed \(seed): something that was acknowledged is lost")
+      for index in simulation.honest {
+        let replica = replicas[index]
+        #expect(try await replica.verdicts() == verdicts, comment)
+        #expect(try await replica.rows() == rows, comment)
+        #expect(try await replica.mirror(), comment)
+      }
+      // One of them against the reference: the others are equal to it.
+      #expect(try await first.store.verifyDeep().differences.isEmpty, comment)
+    }
+  }
+
+  /// A seed says it all: the same run twice.
+  @Test func aSeedReplays() async throws {
+    let genesis = try await StoreReplica.genesis()
+    func run() async throws -> [String] {
+      var settings = Simulation.Settings()
+      settings.duration = 5_000
+      settings.writesPerSecond = 5
+      settings.deathsPerSecond = 0
+      let replicas = try (0..<4).map {
+        try StoreReplica(number: $0, genesis: genesis, path: nil)
+      }
+      let simulation = Simulation(
+        seed: 11, settings, replicas: replicas, malice: [3: .mutates])
+      _ = try await simulation.run()
+      return [
+        "\(simulation.now) \(simulation.messages) \(simulation.bytes) \(simulation.connections)",
+        "\(try await replicas[0].frontier())",
+      ]
+    }
+    #expect(try await run() == run())
+  }
+}
+
+/// A folder that goes with its owner.
+final class TemporaryFolder {
+  private let url = FileManager.default.temporaryDirectory
+    .appendingPathComponent("headwater-simulation-\(UUID().uuidString)")
+
+  init() { try? FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+  deinit { try? FileManager.default.removeItem(at: url) }
+  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+}
