@@ -5,6 +5,15 @@ import HeadwaterStream
 public protocol ContractSubject: Sendable {
   /// A sink that holds nothing yet, independent of all others.
   func makeSink() async throws -> any ContractSink
+
+  /// About how many changes the batches of the cases `large.…` have: 10,000 where the subject does not say otherwise.
+  ///
+  /// So many that the adapter takes its way for many; fewer where the sink is so slow that the cases would take minutes.
+  var largeBatch: Int { get }
+}
+
+extension ContractSubject {
+  public var largeBatch: Int { 10_000 }
 }
 
 /// A place where the adapter under test keeps rows: a file, a schema of a database, a directory.

@@ -81,10 +81,16 @@ public struct MongoURL: Sendable, Hashable {
       case "authsource" where parts.count == 2: source = try decoded(Substring(parts[1]))
       case "replicaset", "directconnection", "retrywrites", "appname", "w": break
       case "tls" where parts.last == "false", "ssl" where parts.last == "false": break
+      case let name? where name.hasPrefix("tls") || name.hasPrefix("ssl"):
+        throw invalid(
+          "TLS is not spoken here, and rows are not sent in the clear where it was asked for. Let stunnel, or "
+            + "ssh -L 27017:localhost:27017 HOST, carry the connection, and write mongodb://localhost/…; "
+            + "Docs/Documents.md says how"
+        )
       case "authmechanism" where parts.last == "SCRAM-SHA-256": break
       default:
         throw invalid(
-          "the option \(parts.first ?? "") is not known here (TLS: use a tunnel, and mongodb://localhost)"
+          "the option \(parts.first ?? "") is not known here"
         )
       }
     }

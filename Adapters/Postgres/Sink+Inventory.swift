@@ -9,24 +9,37 @@ extension Sink {
   func rows(
     of collection: Int, in schema: Schema, after key: Key?, limit: Int, asReader: Bool = false
   ) throws -> [Row] {
-    // The manifest and the rows are of one state of the database.
-    try connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    defer { connection.rollback() }
     guard limit > 0, try catalogue.exists() else { return [] }
     let plan = try plan(of: schema)
     guard plan.tables.indices.contains(collection) else {
       throw AdapterError(.misuse, "The schema has no collection of that index.", recovery: .halt)
     }
-    let published = try catalogue.manifest().first { $0.kind == "table" && $0.isPublished }
-    guard let published else { return [] }
+    func published() throws -> Int64? {
+      try catalogue.manifest().first { $0.kind == "table" && $0.isPublished }?.generation
+    }
+    guard let there = try published() else { return [] }
     let filling = layout
     layout = nil
     defer { layout = filling }
-    let isFirst = collection == 0 && key == nil && !isBeingMended
-    try check(plan, generation: published.generation, in: places.tables, full: isFirst)
     let table = plan.table(collection)
     let source =
       asReader ? places.own(table.name) : Places.qualified(places.tables, table.name)
+    // The manifest and the rows are of one state of the database: that of the first statement after the lock. A name
+    // means the newest table of that name, of which an older state would show no rows.
+    try connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    defer { connection.rollback() }
+    do {
+      try connection.execute("LOCK TABLE \(source) IN ACCESS SHARE MODE")
+    } catch {
+      connection.rollback()
+      if error.sqlState?.hasPrefix("42") == true || error.sqlState == "3F000" {
+        try check(plan, generation: there, in: places.tables, full: true)
+      }
+      throw error
+    }
+    guard let generation = try published() else { return [] }
+    let isFirst = collection == 0 && key == nil && !isBeingMended
+    try check(plan, generation: generation, in: places.tables, full: isFirst)
     return try list(table, from: source, after: key, limit: limit)
   }
 

@@ -106,7 +106,7 @@ public enum TransactionPage: Sendable {
 /// A page of visible rows.
 public struct RowPage: Sendable {
   /// Each with the changes' form of an insert.
-  public let rows: [Change]
+  public private(set) var rows: [Change]
   /// Whether no rows follow.
   public let isLast: Bool
   /// The head of the source at the moment of the page.
@@ -116,6 +116,31 @@ public struct RowPage: Sendable {
     self.rows = rows
     self.isLast = isLast
     self.head = head
+  }
+
+  /// The rows as the steps of a batch, and what a mirror wants to know of them.
+  struct Prepared: Sendable {
+    let steps: [ChangeBatch.Step]
+    /// About how much memory the rows take.
+    let bytes: Int
+    let last: RowPosition?
+
+    init(_ rows: [Change]) {
+      steps = rows.map(ChangeBatch.Step.change)
+      bytes = rows.reduce(0) { $0 + $1.approximateSize }
+      last = rows.last.map { RowPosition(collection: $0.collection, key: $0.key) }
+    }
+  }
+
+  private var done: Prepared?
+
+  var prepared: Prepared { done ?? Prepared(rows) }
+
+  /// Makes the steps of a batch of the rows, which are gone then: so that this is done where the page is read, while the
+  /// sink works on the page before.
+  mutating func prepare() {
+    done = Prepared(rows)
+    rows = []
   }
 }
 

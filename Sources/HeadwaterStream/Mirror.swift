@@ -276,7 +276,9 @@ public actor Mirror {
     of source: any ChangeSource, after position: RowPosition?, limit: Int
   ) async -> MirrorMachine.Event {
     do throws(SourceError) {
-      return .rows(try await source.rows(after: position, limit: limit))
+      var page = try await source.rows(after: position, limit: limit)
+      page.prepare()
+      return .rows(page)
     } catch {
       return .sourceFailed(error)
     }

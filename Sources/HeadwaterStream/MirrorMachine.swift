@@ -341,18 +341,20 @@ struct MirrorMachine: Sendable {
     guard page.head.position >= (checkpoint.seen?.position ?? checkpoint.position) else {
       return open(after: checkpoint, because: "the source went back while the snapshot was read")
     }
-    guard !page.rows.isEmpty || page.isLast else {
+    let rows = page.prepared
+    guard !rows.steps.isEmpty || page.isLast else {
       return halt(
         .inconsistentSource, "The source returned an empty page of rows that is not the last.")
     }
-    adapt(&pageLimit, to: page.rows, initial: options.initialPage, most: options.maximumPage)
+    adapt(
+      &pageLimit, count: rows.steps.count, bytes: rows.bytes, initial: options.initialPage,
+      most: options.maximumPage)
     let progress: Checkpoint.SnapshotProgress =
       if page.isLast { .catchingUp(until: page.head.position) } else {
-        .rows(
-          upTo: page.rows.last.map { RowPosition(collection: $0.collection, key: $0.key) } ?? last)
+        .rows(upTo: rows.last ?? last)
       }
     _ = apply(
-      page.rows.map(ChangeBatch.Step.change), to: checkpoint, schema,
+      rows.steps, to: checkpoint, schema,
       phase: .snapshot(generation: generation, progress: progress),
       seen: StreamPoint(position: page.head.position, digest: page.head.digest))
   }
@@ -394,7 +396,6 @@ struct MirrorMachine: Sendable {
     }
   }
 
-  /// Larger while pages come full, smaller where their rows are heavy.
   private func adapt(
     _ limit: inout Int, to changes: some Sequence<Change>, initial: Int, most: Int
   ) {
@@ -404,6 +405,11 @@ struct MirrorMachine: Sendable {
       count += 1
       bytes += change.approximateSize
     }
+    adapt(&limit, count: count, bytes: bytes, initial: initial, most: most)
+  }
+
+  /// Larger while pages come full, smaller where their rows are heavy.
+  private func adapt(_ limit: inout Int, count: Int, bytes: Int, initial: Int, most: Int) {
     if bytes > options.batchBytes {
       limit = max(1, min(limit, count) / 4)
     } else if count < limit {

@@ -73,6 +73,19 @@ import Testing
     }
   }
 
+  @Test func tlsIsRefusedAndTheWayIsSaid() throws {
+    for option in ["tls=true", "ssl=true", "tlsCAFile=/x.pem", "TLS=true&replicaSet=r"] {
+      let error = #expect(throws: AdapterError.self, "\(option)") {
+        try MongoURL("mongodb://ann:secret@h/d?\(option)")
+      }
+      #expect(error?.code == .unsupported)
+      #expect(error?.recovery == .halt)
+      #expect(error?.message.contains("stunnel") == true, "\(String(describing: error))")
+      #expect(error?.message.contains("secret") == false)
+    }
+    _ = try MongoURL("mongodb://h/d?tls=false")
+  }
+
   @Test func urlsAreReadAndNeverShowThePassword() throws {
     let url = try MongoURL("mongodb://ann:s%40crt@h:1,[::1]:2,i/shop?authSource=x&replicaSet=r")
     #expect(

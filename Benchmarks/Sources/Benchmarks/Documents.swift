@@ -11,15 +11,18 @@ import Darwin
 
 /// Mirrors of documents, each beside the plainest way to write the same bytes.
 enum Documents {
-  static func run(_ count: Int) async throws {
+  /// - Parameter serverOnly: without the folder and the file.
+  static func run(_ count: Int, serverOnly: Bool = false) async throws {
     let scratch = Scratch()
     let signer = SigningKey.generate()
     let schema = try Schema.parse(Rows.schema)
     let store = try Headwater.create(at: scratch.file("store"), schema: schema, as: signer)
     try await Ingest.fill(store, signer, from: 0, count: count)
     let collection = try DocumentPlan(schema: schema).collections[0]
-    try await folder(count, scratch.path, store, collection)
-    try await file(count, scratch.path, store, collection)
+    if !serverOnly {
+      try await folder(count, scratch.path, store, collection)
+      try await file(count, scratch.path, store, collection)
+    }
     try await server(count, store)
   }
 

@@ -5,7 +5,7 @@ import SQLiteDriver
 /// `Benchmarks [--rows N] [--singles N] [--open N] [--dependants N] [--megabytes N] [name …]`: each figure beside the raw thing, measured in the same run.
 @main struct Benchmarks {
   static let names = [
-    "import", "single", "mirror", "latency", "documents", "postgres", "snapshot", "open",
+    "import", "single", "mirror", "latency", "documents", "server", "postgres", "snapshot", "open",
     "verdicts", "revocation", "sync", "transfer", "channel", "receive",
   ]
 
@@ -55,6 +55,7 @@ import SQLiteDriver
       case "receive": try await Receiving.run(operations)
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)
+      case "server": try await Documents.run(rows, serverOnly: true)
       case "snapshot": try await PostgresSnapshot.all(rows)
       default: try await Ingest.opening(operations)
       }
