@@ -64,7 +64,8 @@ import Testing
     _ arguments: [String], _ bench: Workbench, _ body: (String) async throws -> R
   ) async throws -> R {
     let process = Process()
-    process.executableURL = try #require(Workbench.tool)
+    let tool = try #require(Workbench.tool)
+    process.executableURL = tool
     process.arguments = arguments + ["--json"]
     process.currentDirectoryURL = bench.folder
     var environment = ProcessInfo.processInfo.environment
@@ -72,7 +73,7 @@ import Testing
     environment["SWIFT_BACKTRACE"] = "enable=no"
     process.environment = environment
     let log = bench.path(UUID().uuidString)
-    FileManager.default.createFile(atPath: log, contents: nil)
+    _ = FileManager.default.createFile(atPath: log, contents: nil)
     let output = try #require(FileHandle(forWritingAtPath: log))
     process.standardOutput = output
     process.standardError = output
@@ -198,7 +199,8 @@ import Testing
     let serve = ["serve", "ann.store", "--listen", "127.0.0.1:0", "--as", "ann"]
     try await during(serve, bench) { address in
       let process = Process()
-      process.executableURL = try #require(Workbench.tool)
+      let tool = try #require(Workbench.tool)
+      process.executableURL = tool
       process.arguments = ["clone", address, "bob.store", "--as", "bob"]
       process.currentDirectoryURL = bench.folder
       var environment = ProcessInfo.processInfo.environment

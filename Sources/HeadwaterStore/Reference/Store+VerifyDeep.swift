@@ -39,21 +39,23 @@ private final class DeepVerifier {
   func run() throws -> DeepVerification {
     progress("reading and verifying operations")
     var operations: [(id: Digest, operation: Operation)] = []
-    var signatures: [(id: Digest, signed: SignedOperation)] = []
     for id in try snapshot.operationIDs() {
       guard let number = try snapshot.log.number(of: id) else {
         differ("operation \(id.hex) cannot be found by its id")
         continue
       }
       let signed = try snapshot.log.signed(number)
-      signatures.append((id, signed))
       let operation = try snapshot.log.operation(number)
       if snapshot.suite.hash(signed.body) != id {
         differ("operation \(id.hex) does not have its hash")
       }
+      if snapshot.suite.principal(of: signed.publicKey) != operation.author
+        || !snapshot.suite.verify(signed.signature, of: id, by: signed.publicKey)
+      {
+        differ("operation \(id.hex) is not signed by its author")
+      }
       operations.append((id, operation))
     }
-    checkSignatures(signatures, operations.map(\.operation))
     progress("computing verdicts and rows from \(operations.count) operations")
     let reference = ReferenceModel(
       operations: operations, schema: snapshot.schema, hasher: snapshot.suite)
@@ -69,28 +71,6 @@ private final class DeepVerifier {
     try compareEvents(reference)
     return DeepVerification(
       operations: operations.count, rows: reference.rows.count, differences: differences)
-  }
-
-  /// Each operation is signed, or proven by a later one of its author that names it as the one before.
-  private func checkSignatures(
-    _ signatures: [(id: Digest, signed: SignedOperation)], _ operations: [Operation]
-  ) {
-    var proven: [Digest: Set<Digest>] = [:]
-    // Children come after their parents, so whoever may prove an operation is looked at before it.
-    for ((id, signed), operation) in zip(signatures, operations).reversed() {
-      let isAuthors = snapshot.suite.principal(of: signed.publicKey) == operation.author
-      guard
-        isAuthors,
-        snapshot.suite.verify(signed.signature, of: id, by: signed.publicKey)
-          || proven[id]?.contains(operation.author) ?? false
-      else {
-        differ("operation \(id.hex) is not signed by its author")
-        continue
-      }
-      if let previous = operation.previous {
-        proven[previous, default: []].insert(operation.author)
-      }
-    }
   }
 
   private func compareRows(_ reference: ReferenceModel) throws {

@@ -11,8 +11,6 @@ struct Receiver {
     var answers: [Store.Reception]
     /// Which of the rejected no other copy can make acceptable.
     var condemned: Set<Int>
-    /// Which of the rejected a later operation of their author's could still prove.
-    var unproven: Set<Int>
   }
 
   func receive(_ operations: VerifiedOperations) throws -> Result {
@@ -22,7 +20,6 @@ struct Receiver {
     var waiting: [Digest: [Int]] = [:]
     // Those that no copy can make acceptable.
     var condemned: [Int] = []
-    var unproven: Set<Int> = []
     var queue = Array(items.indices)
     var next = 0
     while next < queue.count {
@@ -36,19 +33,17 @@ struct Receiver {
           continue
         }
       }
-      let (answer, blame) = try receive(items[index])
+      let (answer, isOfID) = try receive(items[index])
       answers[index] = answer
       switch answer {
       case .waiting(let missing): waiting[missing[0], default: []].append(index)
       case .admitted, .known: queue += waiting.removeValue(forKey: items[index].id) ?? []
-      case .rejected:
-        if blame == .id { condemned.append(index) }
-        if blame == .signature { unproven.insert(index) }
+      case .rejected: if isOfID { condemned.append(index) }
       }
     }
     return Result(
       answers: reject(whatWaitsFor: condemned, items.map(\.id), answers.map { $0! }),
-      condemned: Set(condemned), unproven: unproven)
+      condemned: Set(condemned))
   }
 
   /// What waits for something rejected is rejected, however far down.
@@ -73,37 +68,34 @@ struct Receiver {
     return answers
   }
 
-  /// What a rejection is due to: something of this copy alone, after which another may follow, or the bytes.
-  private enum Blame {
-    case none, copy, signature, id
-  }
-
-  private func receive(_ item: VerifiedOperations.Item) throws -> (Store.Reception, Blame) {
+  /// The answer, and whether it is a rejection of the id: one that is due to the key or signature is of this copy
+  /// alone, and another may follow.
+  private func receive(_ item: VerifiedOperations.Item) throws -> (Store.Reception, Bool) {
     let (signed, id) = (item.signed, item.id)
-    if try engine.log.number(of: id) != nil { return (.known, .none) }
-    func reject(_ why: String, _ blame: Blame) -> (Store.Reception, Blame) {
-      (.rejected("operation \(id.hex) is rejected: \(why)"), blame)
+    if try engine.log.number(of: id) != nil { return (.known, false) }
+    func reject(_ why: String, isOfID: Bool = false) -> (Store.Reception, Bool) {
+      (.rejected("operation \(id.hex) is rejected: \(why)"), isOfID)
     }
     switch item.problem {
-    case .suite: return reject("its key or signature is not of the database's suite", .copy)
-    case .malformed(let why): return reject(why, .id)
-    case .key: return reject("its key is not its author's", .copy)
-    case .unproven: return reject("its signature is wrong", .signature)
+    case .suite: return reject("its key or signature is not of the database's suite")
+    case .malformed(let why): return reject(why, isOfID: true)
+    case .key: return reject("its key is not its author's")
+    case .signature: return reject("its signature is wrong")
     case nil: break
     }
-    guard let operation = item.operation else { return reject("it cannot be read", .id) }
+    guard let operation = item.operation else { return reject("it cannot be read", isOfID: true) }
     do {
       switch try engine.admit(
         operation, id: id, body: signed.body, suite: signed.suite, publicKey: signed.publicKey,
         signature: signed.signature)
       {
-      case .known: return (.known, .none)
+      case .known: return (.known, false)
       case .admitted(let record, _):
-        return (.admitted(record.reason.map { .void($0, by: record.voidedBy) } ?? .valid), .none)
-      case .waiting(let missing): return (.waiting(missing: missing), .none)
+        return (.admitted(record.reason.map { .void($0, by: record.voidedBy) } ?? .valid), false)
+      case .waiting(let missing): return (.waiting(missing: missing), false)
       }
     } catch let error as StoreError where error.code == .rejected {
-      return (.rejected(error.message), .id)
+      return (.rejected(error.message), true)
     }
   }
 }
