@@ -151,4 +151,98 @@ import Testing
     #expect(output.contains("postgres://ann@localhost:1/db?schema=x"))
     #expect(output.contains("out of reach"))
   }
+
+  /// Three replicas as processes on loopback, each with a mirror of another kind: written at once, one cut off, one
+  /// killed, and in the end all the same.
+  @Test(.timeLimit(.minutes(10))) func threeReplicasWithThreeMirrorsConverge() async throws {
+    let server = try await TestServer.shared
+    let folder = try folder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let url = server.url(schema: uniqueName("three"))
+    let tool = try #require(CommandTests.tool).path
+    let output = try await run(
+      #"""
+      cat > shop.schema <<'END'
+      schema Shop
+      allow connect if exists Member(principal: $peer)
+      collection Member {
+        principal: Principal @key
+        role: Text(10) @readonly
+        allow create, delete if exists Member(principal: $author, role: "owner")
+      }
+      collection Product {
+        sku: Text(32) @key
+        count: Int
+        allow create, update, delete if exists Member(principal: $author)
+      }
+      END
+      for name in ann bob cat; do hw key new $name --no-passphrase > /dev/null; done
+      member() { hw key show $1 --json | sed 's/.*"principal":"\([0-9a-f]*\)".*/\1/'; }
+      echo '{"create":"Member","row":{"principal":"$author","role":"owner"}}' > first
+      hw init ann.store --schema shop.schema --as ann --rows first > /dev/null
+      for name in bob cat; do
+        echo '{"changes":[{"create":"Member","row":{"principal":"'$(member $name)'","role":"editor"}}]}' \
+          | hw write ann.store --as ann > /dev/null
+      done
+      declare -A pid
+      serve() {
+        name=$1; shift
+        : > $name.log
+        '\#(tool)' serve $name.store --as $name --json "$@" > $name.log 2>&1 &
+        pid[$name]=$!
+      }
+      # A name and what to run until it succeeds, for a minute at most.
+      until_true() {
+        for i in $(seq 600); do if "${@:2}"; then return 0; fi; sleep 0.1; done
+        echo "waited in vain: $1"; tail -n 5 *.log; return 1
+      }
+      trap 'kill -9 ${pid[@]} 2> /dev/null || true; wait' EXIT
+      serve ann --listen 127.0.0.1:0 --to sqlite:ann.sqlite
+      until_true 'ann listens' grep -q '"listening"' ann.log
+      address=$(sed -n 's/.*"listening","address":"\([^"]*\)".*/\1/p' ann.log | head -n 1)
+      for name in bob cat; do hw clone $address $name.store --as $name > /dev/null; done
+      serve bob --peer $address --to "$1"
+      serve cat --peer $address --to documents:cat.docs
+      # All three are written at once, in turns with the processes that serve them.
+      writing() {
+        for i in $(seq 15); do
+          echo '{"changes":[{"create":"Product","row":{"sku":"'$1-$2-$i'","count":'$i'}},{"create":"Product","row":{"sku":"shared-'$i'","count":'$i'}}]}'
+        done | hw write $1.store --as $1 > /dev/null
+      }
+      writing ann 1 & one=$!; writing bob 1 & two=$!; writing cat 1 & three=$!
+      wait $one $two $three
+      # Bob is killed, cat is cut off, and all are written meanwhile.
+      kill -9 ${pid[bob]}; wait ${pid[bob]} 2> /dev/null || true
+      kill -INT ${pid[cat]}; wait ${pid[cat]}
+      writing ann 2 & one=$!; writing bob 2 & two=$!; writing cat 2 & three=$!
+      wait $one $two $three
+      serve bob --peer $address --to "$1"
+      serve cat --peer $address --to documents:cat.docs
+      frontier() { hw status $1.store --json | sed 's/.*"frontier":\(\[[^]]*\]\).*/\1/'; }
+      operations() { hw status $1.store --json | sed 's/.*"operations":\([0-9]*\).*/\1/'; }
+      same() {
+        [[ $(operations ann) == 93 && $(frontier ann) == "$(frontier bob)" && $(frontier ann) == "$(frontier cat)" ]]
+      }
+      until_true 'all have the same' same
+      until_true 'SQLite' hw verify ann.store --to sqlite:ann.sqlite > /dev/null
+      until_true 'PostgreSQL' hw verify bob.store --to "$1" > /dev/null
+      until_true 'documents' hw verify cat.store --to documents:cat.docs > /dev/null
+      for name in ann bob cat; do hw rows $name.store Product --json > $name.rows; done
+      cmp ann.rows bob.rows; cmp ann.rows cat.rows
+      wc -l < ann.rows
+      for name in ann bob cat; do hw verify $name.store --deep > /dev/null; done
+      for name in bob cat ann; do kill -INT ${pid[$name]}; wait ${pid[$name]}; done
+      hw verify ann.store --to sqlite:ann.sqlite | sed 's/ at position.*//'
+      hw verify bob.store --to "$1" | sed 's/ at position.*//'
+      hw verify cat.store --to documents:cat.docs | sed 's/ at position.*//'
+      """#, [url], in: folder, on: server)
+    #expect(
+      output == """
+        105
+        equal: 108 rows
+        equal: 108 rows
+        equal: 108 rows
+
+        """)
+  }
 }

@@ -37,7 +37,7 @@ extension Replicator {
           "the peer closed the connection: it may not let this key connect (its schema's 'allow connect')"
         )
       }
-      return message
+      return PackedMessage.unpack(message)
     }
     let first = try await next()
     guard case .hello(let hello)? = try? SyncMessage.decode(first) else {
