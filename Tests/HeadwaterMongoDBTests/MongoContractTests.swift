@@ -134,7 +134,7 @@ final class Countdown: Sendable {
 
 @Suite(.enabled(if: Server.isWanted, "no document server: HEADWATER_TEST_MONGODB is not set"))
 struct MongoContractTests {
-  /// Without the cases `large.…`: with them SecantusDB stopped answering for minutes, which has not been explained yet.
+  /// Without the cases `large.…`: with them the server stopped answering for minutes while its cache was small; not tried since.
   @Test(arguments: AdapterContract.cases.filter { !$0.name.hasPrefix("large.") })
   func `a document server keeps the contract`(_ item: AdapterContract.Case) async throws {
     let outcome = try await Server.shared.withTurn { try await item.run(on: MongoSubject()) }

@@ -82,7 +82,7 @@ actor Server {
       [
         "python3", "-c", keeper,
         program, "--port", "\(port)", "--storage-path", folder + "/data", "--sync-on-commit",
-        "--cache-size", "64M",
+        "--cache-size", "512M",
       ] + arguments
     process.environment = ProcessInfo.processInfo.environment.merging([
       "LOG": folder + "/log", "GONE": storage == nil ? folder : "",

@@ -48,7 +48,10 @@ extension AdapterContract {
       try run.expect(
         adapter.batches.count == 1, "one batch, not \(adapter.batches.count)")
       // And again, as one who knows nothing of the first time.
-      try await sink.open().apply(adapter.batches[0])
+      do { try await sink.open().apply(adapter.batches[0]) } catch {
+        throw ContractViolation(
+          "a large batch that was applied is refused when it comes again: \(error)")
+      }
       try await run.expect(sink, at: checkpoint, "after a large batch with a lost answer")
       try await run.expect(sink, equals: source, "after a large batch with a lost answer")
       // Nothing is left of the first attempt that a second large batch would trip over.
