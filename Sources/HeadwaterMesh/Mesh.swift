@@ -12,14 +12,20 @@ public actor Mesh {
   /// side dialled, if it did.
   public typealias Serve = @Sendable (SecureChannel, PeerAddress?) async -> PeerTable.Outcome
 
+  /// Whether to have anything to do with whoever is at the other end; the arguments are those of `Serve`.
+  public typealias Admits = @Sendable (SecureChannel, PeerAddress?) async -> Bool
+
   private struct Connection {
     let channel: SecureChannel
     let asides: AsideBox
+    /// Whether `admits` let it in: until then nothing is told on it.
+    var isAdmitted = false
     var lastExchange: Int64?
   }
 
   private let configuration: MeshConfiguration
   private let network: ChannelNetwork
+  private let admits: Admits
   private let serve: Serve
   private let observe: @Sendable (MeshEvent) -> Void
   private let gate = Gate()
@@ -39,12 +45,15 @@ public actor Mesh {
   ///   - signer: the key of this side's principal.
   ///   - suite: of signatures and principals.
   ///   - observe: is told what happens. Must not wait.
+  ///   - admits: is asked before anything is told to a peer; whoever is not let in is disconnected.
   ///   - serve: uses a connection.
   public init(
     _ configuration: MeshConfiguration, signer: any Signer, suite: any CryptoSuite,
-    observe: @escaping @Sendable (MeshEvent) -> Void = { _ in }, serve: @escaping Serve
+    observe: @escaping @Sendable (MeshEvent) -> Void = { _ in },
+    admits: @escaping Admits = { _, _ in true }, serve: @escaping Serve
   ) throws(ChannelError) {
     self.configuration = configuration
+    self.admits = admits
     self.serve = serve
     self.observe = observe
     generator = JitterGenerator(seed: suite.randomBytes(8))
@@ -177,8 +186,12 @@ public actor Mesh {
     spawn { mesh in
       var outcome = PeerTable.Outcome.failed
       if isKept {
-        await mesh.begin(id, connection)
-        outcome = await mesh.serve(channel, dialled)
+        if await mesh.admits(channel, dialled) {
+          await mesh.begin(id, connection)
+          outcome = await mesh.serve(channel, dialled)
+        } else {
+          outcome = .unwelcome
+        }
       }
       await channel.close()
       await mesh.ended(id, outcome)
@@ -187,6 +200,7 @@ public actor Mesh {
 
   private func begin(_ id: UInt64, _ connection: PeerTable.Connection) {
     guard let asides = connections[id]?.asides else { return }
+    connections[id]?.isAdmitted = true
     connections[id]?.channel.handleAsides { asides.add($0) }
     observe(
       .connected(
@@ -216,7 +230,7 @@ public actor Mesh {
   private func exchange() {
     let now = now
     for peer in table.connections {
-      guard let connection = connections[peer.id] else { continue }
+      guard let connection = connections[peer.id], connection.isAdmitted else { continue }
       if let last = connection.lastExchange, now - last < configuration.limits.exchangeInterval {
         continue
       }

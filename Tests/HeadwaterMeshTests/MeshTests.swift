@@ -91,6 +91,31 @@ import Testing
     await two.stop()
   }
 
+  /// Whoever is not let in is told of nobody.
+  @Test(arguments: [true, false]) func onlyWhoIsLetInIsToldOfOthers(isLetIn: Bool) async throws {
+    let mesh = try Mesh(
+      configuration(), signer: signer(1), suite: SodiumSuite(), admits: { _, _ in isLetIn },
+      serve: { channel, _ in
+        _ = try? await channel.receive()
+        return .done
+      })
+    try await mesh.run()
+    let network = try ChannelNetwork(signer: signer(2), suite: SodiumSuite())
+    let channel = try await network.connect(to: await mesh.addresses[0])
+    let asides = Mutex(0)
+    channel.handleAsides { _ in asides.withLock { $0 += 1 } }
+    let reading = Task { while try await channel.receive() != nil {} }
+    if isLetIn {
+      #expect(await eventually { asides.withLock { $0 } > 0 })
+    } else {
+      try? await reading.value
+      #expect(asides.withLock { $0 } == 0)
+    }
+    await channel.close()
+    await mesh.stop()
+    await network.shutDown()
+  }
+
   @Test func whoMisbehavesIsBanned() async throws {
     let diary = Diary()
     let one = try await mesh(1, configuration(), diary) { _, _ in .misbehaved(.garbage) }

@@ -39,11 +39,21 @@ public final class MeshNode: Sendable {
     let replicator = Replicator(store)
     self.replicator = replicator
     let named = Set(configuration.peers.map(\.address))
+    let mayConnect: @Sendable (Digest, PeerAddress?) async -> Bool = { peer, dialled in
+      if let dialled, named.contains(dialled) { return true }
+      return (try? await store.read { try $0.mayConnect(peer) }) ?? false
+    }
     mesh = try Mesh(
       configuration, signer: signer, suite: store.suite, observe: { observe(.mesh($0)) },
+      admits: { channel, dialled in
+        let isAdmitted = await mayConnect(channel.peer, dialled)
+        if !isAdmitted { observe(.refused(channel.peer)) }
+        return isAdmitted
+      },
       serve: { channel, dialled in
-        let isNamed = dialled.map { named.contains($0) } ?? false
-        return await MeshNode.serve(channel, isNamed: isNamed, store, replicator, observe)
+        await MeshNode.serve(channel, replicator, observe) {
+          await mayConnect(channel.peer, dialled)
+        }
       })
   }
 
@@ -77,18 +87,11 @@ public final class MeshNode: Sendable {
   // MARK: A connection
 
   private static func serve(
-    _ channel: SecureChannel, isNamed: Bool, _ store: Store, _ replicator: Replicator,
-    _ observe: @escaping @Sendable (Event) -> Void
+    _ channel: SecureChannel, _ replicator: Replicator,
+    _ observe: @escaping @Sendable (Event) -> Void,
+    mayConnect: @escaping @Sendable () async -> Bool
   ) async -> PeerTable.Outcome {
     let peer = channel.peer
-    let mayConnect: @Sendable () async -> Bool = {
-      if isNamed { return true }
-      return (try? await store.read { try $0.mayConnect(peer) }) ?? false
-    }
-    guard await mayConnect() else {
-      observe(.refused(peer))
-      return .unwelcome
-    }
     return await withTaskGroup(of: PeerTable.Outcome?.self) { group in
       group.addTask {
         do throws(SyncError) {
