@@ -147,11 +147,14 @@ import Testing
   func aTransactionThatWasIdleForTooLong(_ paths: WritePaths) async throws {
     let place = try await Place()
     let slow = Countdown(.max)
-    var feeder = try place.feeder(
-      more: "&options=-c%20idle_in_transaction_session_timeout%3D100")
+    // What comes before and after has all the time that it needs.
+    var feeder = try place.feeder()
     try await feeder.publish(1, [put(1, supplier(1))])
-    let configuration = feeder.adapter.configuration
-    feeder.adapter = PostgresAdapter(configuration, paths: paths) {
+    let patient = feeder.adapter.configuration
+    let hasty = try place.feeder(
+      more: "&options=-c%20idle_in_transaction_session_timeout%3D100"
+    ).adapter.configuration
+    feeder.adapter = PostgresAdapter(hasty, paths: paths) {
       // As a process that is stopped for a while, by a debugger or for want of memory.
       usleep(300_000)
       return slow.isOver()
@@ -161,7 +164,7 @@ import Testing
     #expect(error.code == .unavailable, "\(error)")
     #expect(error.recovery == .retry)
     #expect(try place.look.table("SELECT id FROM \(place.schema).supplier") == ["1"])
-    feeder.adapter = PostgresAdapter(configuration, paths: paths)
+    feeder.adapter = PostgresAdapter(patient, paths: paths)
     try await feeder.apply([step], tail: 1)
   }
 
