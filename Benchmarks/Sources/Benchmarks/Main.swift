@@ -6,7 +6,7 @@ import SQLiteDriver
 @main struct Benchmarks {
   static let names = [
     "import", "single", "mirror", "latency", "documents", "server", "postgres", "snapshot", "open",
-    "verdicts", "revocation", "sync", "transfer", "channel", "receive",
+    "verdicts", "revocation", "cascade", "sync", "transfer", "channel", "receive",
   ]
 
   static func main() async throws {
@@ -41,6 +41,7 @@ import SQLiteDriver
       case "mirror": try await Mirroring.throughput(rows)
       case "latency": try await Mirroring.latency()
       case "revocation": try await Verdicts.revocation([dependants])
+      case "cascade": try await Verdicts.cascade([dependants])
       case "verdicts":
         try await Verdicts.fastPath(singles)
         try await Verdicts.delegation([1, 10, 100, 1_000, 10_000])

@@ -176,6 +176,54 @@ enum Verdicts {
     }
   }
 
+  /// The delete of one row to which so many refer by `cascade`, and its return.
+  static func cascade(_ counts: [Int]) async throws {
+    let schema = try Schema.parse(
+      """
+      schema Tree
+      allow everything
+      collection Folder { id: Text(16) @key }
+      collection File {
+        id: Text(16) @key
+        title: Text(80)
+        folder: Folder @onDelete(cascade)
+      }
+      """)
+    let owner = SigningKey.generate()
+    for count in counts {
+      let scratch = Scratch()
+      let store = try Headwater.create(at: scratch.file("store"), schema: schema, as: owner)
+      let folder = Key([.text("F")])
+      try await store.write(as: owner) { try $0.create("Folder", [("id", .text("F"))]) }
+      for first in stride(from: 0, to: count, by: 500) {
+        try await store.write(as: owner) { draft in
+          for index in first..<min(first + 500, count) {
+            try draft.create(
+              "File",
+              [
+                ("id", .text("D\(index)")), ("title", .text("File number \(index) of many")),
+                ("folder", .reference(folder)),
+              ])
+          }
+        }
+      }
+      let before = peakMegabytes()
+      let gone = try await Cost.of {
+        try await store.write(as: owner) { try $0.delete("Folder", key: folder) }
+      }
+      let left = try await store.read { try $0.count(1) }
+      let back = try await Cost.of {
+        try await store.write(as: owner) { try $0.create("Folder", [("id", .text("F"))]) }
+      }
+      let files = try await store.read { try $0.count(1) }
+      guard left == 0, files == Int64(count) else { throw CancellationError() }
+      Benchmarks.report(
+        "a delete that \(count) rows follow by `cascade`, their events written; and their return",
+        "\(Int(gone.wall * 1_000)) and \(Int(back.wall * 1_000)) ms (\(Int(gone.cpu * 1_000)) and \(Int(back.cpu * 1_000)) ms CPU), peak \(before) → \(peakMegabytes()) MB"
+      )
+    }
+  }
+
   /// A ring of owners who revoke each other at the same time.
   static func quarrel(_ counts: [Int]) async throws {
     for count in counts {

@@ -6,8 +6,11 @@ extension Engine {
   /// An event that is to be written: of which row, and why.
   private struct Outgoing {
     let row: Int64
+    let collection: Int
     let reason: Cause.Reason
-    let verdictReason: VerdictReason?
+    var verdictReason: VerdictReason?
+    /// Whether only its visibility changed: then it has no image before.
+    let isFollowing: Bool
   }
 
   /// Writes the differences of the rows as one transaction of the stream.
@@ -18,21 +21,29 @@ extension Engine {
     var changed: [Outgoing] = []
     var mustOrder = !causes.isEmpty || arrival.changes.contains { $0.kind != .create }
     for effect in effects {
+      if effect.change != .compared {
+        let event = Outgoing(
+          row: effect.row, collection: effect.collection, reason: effect.reason, isFollowing: true)
+        if effect.change == .gone { gone.append(event) } else { come.append(event) }
+        mustOrder = true
+        continue
+      }
       let row = try rows.row(number: effect.row)
       if row.isVisible {
         if let before = row.before, visibleValues(row) == before { continue }
       } else if row.before == nil {
         continue
       }
-      var reason = effect.reason
-      var verdictReason: VerdictReason?
-      if reason == .applied, let flip = causes[row.number] {
+      var event = Outgoing(
+        row: row.number, collection: row.collection, reason: effect.reason, isFollowing: false)
+      if effect.reason == .applied, let flip = causes[row.number] {
         // A row that comes back because its delete became void is reinstated, like one whose create became valid.
         let comesBack = row.isVisible && (row.before == nil || flip.isValid)
-        reason = comesBack ? .reinstated : .retracted
-        verdictReason = flip.reason
+        event = Outgoing(
+          row: row.number, collection: row.collection,
+          reason: comesBack ? .reinstated : .retracted, verdictReason: flip.reason,
+          isFollowing: false)
       }
-      let event = Outgoing(row: row.number, reason: reason, verdictReason: verdictReason)
       if !row.isVisible {
         gone.append(event)
       } else if row.before == nil {
@@ -69,30 +80,30 @@ extension Engine {
 
   private func record(_ event: Outgoing) throws -> EventRecord {
     let row = try rows.row(number: event.row)
+    let collection = layout.collections[row.collection]
+    let before =
+      event.isFollowing ? (row.isVisible ? nil : visibleValues(row)) : row.before
     let after: EventRecord.After =
       !row.isVisible
-      ? .gone
-      : row.before == nil
-        ? .appeared(row, layout.collections[row.collection]) : .values(visibleValues(row))
+      ? .gone : before == nil ? .appeared(row, collection) : .values(visibleValues(row))
     return EventRecord(
-      collection: row.collection, before: row.before, after: after, reason: event.reason,
+      collection: row.collection, before: before, after: after, reason: event.reason,
       verdictReason: event.verdictReason)
   }
 
   /// The same in an order in which each row follows those that it refers to, as far as cycles allow.
   private func targetsFirst(_ all: [Outgoing], _ number: Int64) throws -> [Outgoing] {
     // Rows that refer to nothing need no look: the rest is ordered among themselves, after them.
-    var result: [Outgoing] = []
-    result.reserveCapacity(all.count)
-    var referring: [Outgoing] = []
-    for event in all {
-      let row = try rows.row(number: event.row)
-      if layout.collections[row.collection].references.isEmpty {
-        result.append(event)
-      } else {
-        referring.append(event)
-      }
-      try rows.relieve(number)
+    func refers(_ event: Outgoing) -> Bool {
+      !layout.collections[event.collection].references.isEmpty
+    }
+    let referring = all.filter(refers)
+    var result = all.filter { !refers($0) }
+    // Rows that follow a single other one stand after it already.
+    if referring.allSatisfy({
+      $0.isFollowing && layout.collections[$0.collection].references.count == 1
+    }) {
+      return result + referring
     }
     guard referring.count > 1 else { return result + referring }
     let indices = Dictionary(
@@ -100,13 +111,13 @@ extension Engine {
     var isSeen = Array(repeating: false, count: referring.count)
     for start in referring.indices where !isSeen[start] {
       isSeen[start] = true
-      var stack = [(index: start, targets: try targets(referring[start].row)[...])]
+      var stack = [(index: start, targets: try targets(referring[start])[...])]
       while let top = stack.last {
         if let target = top.targets.first {
           stack[stack.count - 1].targets.removeFirst()
           guard let index = indices[target], !isSeen[index] else { continue }
           isSeen[index] = true
-          stack.append((index, try targets(referring[index].row)[...]))
+          stack.append((index, try targets(referring[index])[...]))
         } else {
           result.append(referring[top.index])
           stack.removeLast()
@@ -118,9 +129,9 @@ extension Engine {
   }
 
   /// The numbers of the rows that a row refers to, or did before it went.
-  private func targets(_ number: Int64) throws -> [Int64] {
-    let row = try rows.row(number: number)
-    let image = row.before ?? row.values
+  private func targets(_ event: Outgoing) throws -> [Int64] {
+    let row = try rows.row(number: event.row)
+    let image = event.isFollowing ? row.values : row.before ?? row.values
     return try layout.collections[row.collection].references.compactMap { reference in
       guard case .reference(let key)? = image[reference.slot] else { return nil }
       return try rows.row(StorageKey(reference.target, key))?.number

@@ -160,8 +160,12 @@ final class RowTable {
     if spilled.contains(row.number) { try restore(row) }
     byKey[row.storageKey] = row
     byNumber[row.number] = row
+    mostHeld = max(mostHeld, byNumber.count)
     return row
   }
+
+  /// The most rows that were in memory at once, for tests of what an operation holds.
+  var mostHeld = 0
 
   /// A row of a key that was never seen.
   func add(_ storageKey: StorageKey, creator: Int64) -> RowState {

@@ -46,6 +46,8 @@ final class CollectionPlan: Sendable {
   let references: [ReferenceSlot]
   /// Whether any collection refers to this one.
   let isReferenced: Bool
+  /// Whether some reference of its rows is absent while its target is.
+  var hasNullReferences: Bool { references.contains { $0.policy == .null } }
   /// Whether its rows neither refer nor are referred to.
   var standsAlone: Bool { references.isEmpty && !isReferenced }
   let checks: [SlotCheck]

@@ -105,7 +105,8 @@ extension Engine {
     // The rows that cascades reach are captured as well, so the list is copied first.
     let changed = touched
     let effects = try visibility.settle(
-      changed, capture: { self.capture($0, number) }, relieve: { try self.rows.relieve(number) })
+      changed, isTouched: { $0.mark == number }, capture: { self.capture($0, number) },
+      relieve: { try self.rows.relieve(number) })
     try emit(effects + alone, causes, arrival)
     try events.end()
     try rows.forgetSpilled()
@@ -149,7 +150,7 @@ extension Engine {
     row.isFresh = false
     row.before = before
     causes[row.number] = flip
-    alone.append(Effect(row: row.number, reason: .applied))
+    alone.append(Effect(row: row.number, collection: row.collection, reason: .applied))
   }
 
   /// Folds one change of a valid operation into a row; false where the row must be folded from its history.
