@@ -14,6 +14,10 @@ final class SyncConnection: Sendable {
     /// The channel ended, in good order if there is no error.
     case ended(ChannelError?)
     case sent(Int)
+    /// Nothing is left to send.
+    case allSent
+    /// Nothing more can be sent. What the peer said before may be on its way yet, so the reader ends the session.
+    case unsendable(ChannelError)
     case delivered(admitted: [Digest], rejected: Int, missing: [Digest])
     case announce([Digest])
     case tick
@@ -88,7 +92,7 @@ final class SyncConnection: Sendable {
       var ticks = 0
       wait: for await last in events {
         switch last {
-        case .ended, .failed: break wait
+        case .ended, .failed, .allSent: break wait
         case .tick:
           ticks += 1
           if ticks > SyncConnection.ticksToSend { break wait }
@@ -112,10 +116,12 @@ final class SyncConnection: Sendable {
     var session = session
     var unsent = 0
     var isOwed = false
+    var unsendable: ChannelError?
     func perform(_ actions: [Session.Action]) -> SyncError?? {
       for action in actions {
         switch action {
         case .send(let bytes):
+          guard unsendable == nil else { continue }
           unsent += bytes.count
           send.yield(bytes)
         case .deliver(let operations): deliver.yield(operations)
@@ -151,13 +157,20 @@ final class SyncConnection: Sendable {
         end = await step { try $0.receive(bytes, at: now, $1) }
         isOwed = true
       case .ended(let error):
-        let isWhole = session.report.isInSync && error == nil
+        // Where something could not be sent the channel has failed, and the peer may have been done by then.
+        let isWhole =
+          session.report.isInSync && (error == nil || (unsendable != nil && error?.code == .closed))
+        let why = error ?? unsendable
         session.abandon()
         return (
           session.report,
-          isWhole ? nil : SyncError(.remote, error?.message ?? "the peer left before the end")
+          isWhole ? nil : SyncError(.remote, why?.message ?? "the peer left before the end")
         )
       case .sent(let count): unsent -= count
+      case .allSent: break
+      case .unsendable(let error):
+        unsendable = error
+        unsent = 0
       case .delivered(let admitted, let rejected, let missing):
         end = await step {
           try $0.delivered(
@@ -206,11 +219,11 @@ final class SyncConnection: Sendable {
         try await channel.send(PackedMessage.pack(bytes))
         event.yield(.sent(bytes.count))
       }
-      // Everything is sent, and nothing more comes.
-      event.yield(.ended(nil))
     } catch {
-      event.yield(.ended(error))
+      event.yield(.unsendable(error))
+      for await _ in outgoing {}
     }
+    event.yield(.allSent)
   }
 
   private func admit(

@@ -87,6 +87,22 @@ final class PipeChannel: Channel {
   }
 }
 
+/// A channel whose messages arrive late.
+private struct LateChannel: Channel {
+  let channel: PipeChannel
+  let delay: Duration
+  var peer: Digest { channel.peer }
+
+  func send(_ message: [UInt8]) async throws(ChannelError) { try await channel.send(message) }
+  func close() async { await channel.close() }
+
+  func receive() async throws(ChannelError) -> [UInt8]? {
+    let message = try await channel.receive()
+    try? await Task.sleep(for: delay)
+    return message
+  }
+}
+
 @Suite struct ReplicatorTests {
   private let a = StoreReplica.signer(1).principal
   private let b = StoreReplica.signer(2).principal
@@ -151,6 +167,21 @@ final class PipeChannel: Channel {
     // A session may look at a state of a moment before another's operations were admitted; rarely, and for few.
     #expect(reports.reduce(0) { $0 + $1.repeated } <= 3)
     #expect(reports.reduce(0) { $0 + $1.admitted } == 303)
+  }
+
+  /// What a peer said before it closed counts, even when something could not be sent to it any more.
+  @Test(.timeLimit(.minutes(2))) func whatCannotBeSentToAPeerThatIsDoneDoesNoHarm() async throws {
+    let stores = try await stores(2)
+    try await fill(stores[1], ["a"])
+    let (left, right) = PipeChannel.pair(a, b)
+    async let other = Replicator(stores[1]).sync(over: right)
+    var options = Session.Options()
+    // A sign of life is due before the last message of the peer, who has closed, arrives.
+    options.pingInterval = 1
+    let report = try await Replicator(stores[0], options: options).sync(
+      over: LateChannel(channel: left, delay: .milliseconds(700)))
+    #expect(report.isInSync && report.admitted == 1)
+    #expect(try await other.isInSync)
   }
 
   @Test(.timeLimit(.minutes(2))) func liveUntilOneLeaves() async throws {
