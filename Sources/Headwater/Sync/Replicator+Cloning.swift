@@ -8,12 +8,21 @@ extension Replicator {
   /// With it `Headwater.replicate` makes a replica, which then syncs over another channel. Whether it is the right
   /// database is for the caller to know: the id of the operation is the database's.
   ///
-  /// - Parameter database: the only database to take; nil for whichever it is.
-  /// - Throws: `.database` if it is another one, and whatever ends a session.
+  /// - Parameters:
+  ///   - database: the only database to take; nil for whichever it is.
+  ///   - limit: how long it may take in all, signs of life from the peer or not.
+  /// - Throws: `.database` if it is another one, `.timeout` past the limit, and whatever ends a session.
   public static func genesis(
-    over channel: any Channel, suite: any CryptoSuite, database expected: Digest? = nil
+    over channel: any Channel, suite: any CryptoSuite, database expected: Digest? = nil,
+    limit: Duration = .milliseconds(SyncLimits.timeout)
   ) async throws(SyncError) -> SignedOperation {
-    let result: Result<SignedOperation, SyncError>
+    var result: Result<SignedOperation, SyncError>
+    // Whoever waits for the peer wakes up when the channel closes.
+    let alarm = Task {
+      guard (try? await Task.sleep(for: limit)) != nil else { return false }
+      await channel.close()
+      return true
+    }
     do {
       result = .success(try await firstOperation(channel, suite, expected))
     } catch let error as SyncError {
@@ -22,6 +31,11 @@ extension Replicator {
       result = .failure(SyncError(error.code == .timeout ? .timeout : .remote, error.message))
     } catch {
       result = .failure(SyncError(.storage, "\(error)"))
+    }
+    alarm.cancel()
+    if await alarm.value, case .failure = result {
+      result = .failure(
+        SyncError(.timeout, "the peer did not send its database's beginning in \(limit)"))
     }
     await channel.close()
     return try result.get()

@@ -273,4 +273,40 @@ private struct LateChannel: Channel {
     writer.byteString([1, 2, 3])
     #expect(PackedMessage.unpack(writer.bytes) == writer.bytes)
   }
+
+  /// A peer that says hello, or nothing, and from then on gives signs of life only.
+  @Test(.timeLimit(.minutes(1)), arguments: [true, false])
+  func cloningFromAPeerThatNeverAnswersEnds(saysHello: Bool) async throws {
+    let (left, right) = PipeChannel.pair(a, b)
+    let hello = try await stores(1)[0]
+    let peer = Task {
+      let replicator = Replicator(hello)
+      let (inner, outer) = PipeChannel.pair(a, b)
+      let session = Task { try? await replicator.sync(over: inner) }
+      if saysHello, let first = try await outer.receive() { try await right.send(first) }
+      await outer.close()
+      _ = await session.value
+      while true {
+        try await right.send(SyncMessage.ping.encode())
+        try await Task.sleep(for: .milliseconds(10))
+      }
+    }
+    let error = await #expect(throws: SyncError.self) {
+      try await Replicator.genesis(
+        over: left, suite: FixedSuite(seed: 1), limit: .milliseconds(300))
+    }
+    #expect(error?.code == (saysHello ? .timeout : .malformed))
+    peer.cancel()
+    _ = await peer.result
+  }
+
+  /// A peer of which nothing comes at all.
+  @Test(.timeLimit(.minutes(1))) func cloningFromASilentPeerEnds() async throws {
+    let (left, _) = PipeChannel.pair(a, b)
+    let error = await #expect(throws: SyncError.self) {
+      try await Replicator.genesis(
+        over: left, suite: FixedSuite(seed: 1), limit: .milliseconds(100))
+    }
+    #expect(error?.code == .timeout)
+  }
 }
