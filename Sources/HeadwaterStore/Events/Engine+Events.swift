@@ -7,7 +7,7 @@ extension Engine {
   private struct Outgoing {
     let row: Int64
     let collection: Int
-    let reason: Cause.Reason
+    var reason: Cause.Reason
     var verdictReason: VerdictReason?
     /// Whether only its visibility changed: then it has no image before.
     let isFollowing: Bool
@@ -21,28 +21,26 @@ extension Engine {
     var changed: [Outgoing] = []
     var mustOrder = !causes.isEmpty || arrival.changes.contains { $0.kind != .create }
     for effect in effects {
-      if effect.change != .compared {
-        let event = Outgoing(
-          row: effect.row, collection: effect.collection, reason: effect.reason, isFollowing: true)
+      var event = Outgoing(
+        row: effect.row, collection: effect.collection, reason: effect.reason,
+        isFollowing: effect.change != .compared)
+      if event.isFollowing {
         if effect.change == .gone { gone.append(event) } else { come.append(event) }
         mustOrder = true
         continue
       }
+      try rows.relieve(number)
       let row = try rows.row(number: effect.row)
       if row.isVisible {
         if let before = row.before, visibleValues(row) == before { continue }
       } else if row.before == nil {
         continue
       }
-      var event = Outgoing(
-        row: row.number, collection: row.collection, reason: effect.reason, isFollowing: false)
       if effect.reason == .applied, let flip = causes[row.number] {
         // A row that comes back because its delete became void is reinstated, like one whose create became valid.
         let comesBack = row.isVisible && (row.before == nil || flip.isValid)
-        event = Outgoing(
-          row: row.number, collection: row.collection,
-          reason: comesBack ? .reinstated : .retracted, verdictReason: flip.reason,
-          isFollowing: false)
+        event.reason = comesBack ? .reinstated : .retracted
+        event.verdictReason = flip.reason
       }
       if !row.isVisible {
         gone.append(event)
@@ -53,7 +51,6 @@ extension Engine {
       } else {
         changed.append(event)
       }
-      try rows.relieve(number)
     }
     // What refers goes first, and comes last.
     if gone.count > 1 { gone = try targetsFirst(gone, number).reversed() }
@@ -106,8 +103,8 @@ extension Engine {
       return result + referring
     }
     guard referring.count > 1 else { return result + referring }
-    let indices = Dictionary(
-      referring.indices.map { (referring[$0].row, $0) }, uniquingKeysWith: { a, _ in a })
+    var indices = NumberMap<Int>()
+    for (index, event) in referring.enumerated() { indices[event.row] = index }
     var isSeen = Array(repeating: false, count: referring.count)
     for start in referring.indices where !isSeen[start] {
       isSeen[start] = true
@@ -118,6 +115,7 @@ extension Engine {
           guard let index = indices[target], !isSeen[index] else { continue }
           isSeen[index] = true
           stack.append((index, try targets(referring[index])[...]))
+          try rows.relieve(number)
         } else {
           result.append(referring[top.index])
           stack.removeLast()

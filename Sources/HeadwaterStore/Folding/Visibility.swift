@@ -25,153 +25,154 @@ struct Effect {
 ///
 /// Rows are kept by number from step to step, because there may be more of them than memory should hold.
 struct Visibility {
-  let rows: RowTable
-  let layout: SchemaPlan
-  /// For each collection whether some reference to it is absent while its target is.
-  private let isMasking: [Bool]
+  let engine: Engine
+  /// The operation that the rows are brought up to date with.
+  let operation: Int64
+  private var rows: RowTable { engine.rows }
+  private var layout: SchemaPlan { engine.layout }
 
-  init(rows: RowTable, layout: SchemaPlan) {
-    self.rows = rows
-    self.layout = layout
-    var isMasking = Array(repeating: false, count: layout.collections.count)
-    for collection in layout.collections {
-      for reference in collection.references where reference.policy == .null {
-        isMasking[reference.target] = true
-      }
-    }
-    self.isMasking = isMasking
+  /// The rows that come or go because others do, and have no image taken; each list with targets before what refers
+  /// to them.
+  private struct Followers {
+    typealias Row = (number: Int64, collection: Int)
+    /// Supposed visible.
+    var waiting: [Row] = []
+    /// Those of `waiting` that are visible still.
+    var raised = NumberMap<Void>()
+    /// Taken out; without those that were only supposed visible.
+    var lowered: [Row] = []
   }
 
-  /// - Parameters:
-  ///   - touched: the rows that the operation changed, in order, with their images before and their references
-  ///     up to date.
-  ///   - isTouched: whether a row is one of these, or was captured since.
-  ///   - capture: takes the image before of a row that is about to change.
-  ///   - relieve: called where no row is held: those in memory may be let go.
-  /// - Returns: the rows whose image may have changed; targets before what refers to them.
-  func settle(
-    _ touched: [Int64], isTouched: (RowState) -> Bool, capture: (RowState) -> Void,
-    relieve: () throws -> Void
-  ) throws -> [Effect] {
-    // Rows that only follow others have no image taken, unless a reference of theirs comes or goes with it.
-    func isCaptured(_ row: RowState) -> Bool {
-      isTouched(row) || layout.collections[row.collection].hasNullReferences
-    }
-    // Up: suppose visible all that is live and not visible, and what waits for it.
+  /// Settles the rows that the operation touched, which are captured and have their references up to date, and what
+  /// follows them.
+  ///
+  /// - Returns: the rows whose image may have changed.
+  func settle() throws -> [Effect] {
+    let own = engine.touched.count
+    var followers = try raise()
+    try lower(&followers)
+    var effects = try effects(own, followers)
+    try maskReferrers(&effects)
+    return effects
+  }
+
+  /// Takes the row's image before, if more of it may differ than that it is there.
+  ///
+  /// - Returns: whether there is one; then the row is among those touched.
+  private func capture(_ row: RowState) -> Bool {
+    guard row.mark != operation else { return true }
+    guard layout.collections[row.collection].hasNullReferences else { return false }
+    engine.capture(row, operation)
+    return true
+  }
+
+  /// Supposes visible all that is live and not visible, and what waits for it.
+  private func raise() throws -> Followers {
+    var followers = Followers()
     var queue: [Int64] = []
-    for number in touched {
+    for number in engine.touched {
       let row = try rows.row(number: number)
       if row.isLive, !row.isVisible { queue.append(number) }
-      try relieve()
+      try rows.relieve(operation)
     }
-    let own = queue.count
-    /// The rows that came up because others did, with their collections.
-    var waiting: [(row: Int64, collection: Int)] = []
-    /// Those of them that were not captured and are up still.
-    var raised = NumberMap<Void>()
     var index = 0
     while index < queue.count {
       let row = try rows.row(number: queue[index])
       index += 1
-      guard row.isLive, !row.isVisible else {
-        try relieve()
-        continue
+      if row.isLive, !row.isVisible {
+        // Nobody refers to a row that the operation made.
+        let isNew = row.isFresh && row.mark == operation
+        if !capture(row) {
+          followers.waiting.append((row.number, row.collection))
+          followers.raised[row.number] = ()
+        }
+        row.isVisible = true
+        rows.touch(row)
+        // Whoever refers is looked at when its turn comes: there may be more than memory should hold.
+        if layout.collections[row.collection].isReferenced, !isNew {
+          for referrer in try rows.referrers(of: row.number) { queue.append(referrer.source) }
+        }
       }
-      if index > own {
-        waiting.append((row.number, row.collection))
-        if !isCaptured(row) { raised[row.number] = () }
-      }
-      if isCaptured(row) { capture(row) }
-      row.isVisible = true
-      rows.touch(row)
-      // Whoever refers is looked at when its turn comes: there may be more than memory should hold.
-      if layout.collections[row.collection].isReferenced, !row.isFresh || !isTouched(row) {
-        for referrer in try rows.referrers(of: row.number) { queue.append(referrer.source) }
-      }
-      try relieve()
+      try rows.relieve(operation)
     }
+    return followers
+  }
 
-    // Down: take out what is not live or lacks a target.
-    /// The rows that went, with their collections, and whether they were captured.
-    var lowered: [(row: Int64, collection: Int, isCaptured: Bool)] = []
-    queue = touched + waiting.map(\.row)
-    index = 0
+  /// Takes out what is not live or lacks a target.
+  private func lower(_ followers: inout Followers) throws {
+    var queue = engine.touched + followers.waiting.map(\.number)
+    var index = 0
     while index < queue.count {
       let row = try rows.row(number: queue[index])
       index += 1
-      guard row.isVisible, try !(row.isLive && hasTargets(row)) else {
-        try relieve()
-        continue
+      if row.isVisible, try !(row.isLive && hasTargets(row)) {
+        if !capture(row) {
+          if followers.raised.contains(row.number) {
+            followers.raised.remove(row.number)
+          } else {
+            followers.lowered.append((row.number, row.collection))
+          }
+        }
+        row.isVisible = false
+        rows.touch(row)
+        if layout.collections[row.collection].isReferenced {
+          for referrer in try rows.referrers(of: row.number) { queue.append(referrer.source) }
+        }
       }
-      let isCaptured = isCaptured(row)
-      if isCaptured { capture(row) }
-      row.isVisible = false
-      rows.touch(row)
-      if isCaptured || !raised.contains(row.number) {
-        lowered.append((row.number, row.collection, isCaptured))
-      }
-      raised.remove(row.number)
-      if layout.collections[row.collection].isReferenced {
-        for referrer in try rows.referrers(of: row.number) { queue.append(referrer.source) }
-      }
-      try relieve()
+      try rows.relieve(operation)
     }
+  }
 
-    // Mask and unmask the references whose target went or came.
+  /// The effects on the rows that were captured, whose own references are masked as they must be, and on those that
+  /// only follow.
+  ///
+  /// - Parameter own: how many of the captured rows are the operation's own.
+  private func effects(_ own: Int, _ followers: Followers) throws -> [Effect] {
     var effects: [Effect] = []
-    effects.reserveCapacity(touched.count + waiting.count + lowered.count)
-    for number in touched {
+    effects.reserveCapacity(
+      engine.touched.count + followers.waiting.count + followers.lowered.count)
+    for (index, number) in engine.touched.enumerated() {
       let row = try rows.row(number: number)
       try remask(row)
-      effects.append(Effect(row: number, collection: row.collection, reason: .applied))
-      try relieve()
+      effects.append(
+        Effect(
+          row: number, collection: row.collection, reason: index < own ? .applied : .cascaded))
+      try rows.relieve(operation)
     }
-    var seen = NumberMap<Void>()
-    if !waiting.isEmpty || !lowered.isEmpty { for number in touched { seen[number] = () } }
-    for (number, collection) in waiting {
-      if raised.contains(number) {
-        effects.append(
-          Effect(row: number, collection: collection, reason: .cascaded, change: .come))
-      } else if layout.collections[collection].hasNullReferences, seen.update(number, ()) == nil {
-        try remask(rows.row(number: number))
-        effects.append(Effect(row: number, collection: collection, reason: .cascaded))
-        try relieve()
-      }
+    for (number, collection) in followers.waiting where followers.raised.contains(number) {
+      effects.append(
+        Effect(row: number, collection: collection, reason: .cascaded, change: .come))
     }
-    for (number, collection, isCaptured) in lowered {
-      if !isCaptured {
-        effects.append(
-          Effect(row: number, collection: collection, reason: .cascaded, change: .gone))
-      } else if seen.update(number, ()) == nil {
-        try remask(rows.row(number: number))
-        effects.append(Effect(row: number, collection: collection, reason: .cascaded))
-        try relieve()
-      }
+    for (number, collection) in followers.lowered {
+      effects.append(
+        Effect(row: number, collection: collection, reason: .cascaded, change: .gone))
     }
-    index = 0
-    while index < effects.count {
+    return effects
+  }
+
+  /// Masks and unmasks the references by `null` to rows that went or came.
+  private func maskReferrers(_ effects: inout [Effect]) throws {
+    for index in effects.indices {
       let effect = effects[index]
-      index += 1
-      guard isMasking[effect.collection] else { continue }
+      guard layout.collections[effect.collection].isReferencedByNull else { continue }
       if effect.change == .compared {
         let row = try rows.row(number: effect.row)
         guard (row.before != nil) != row.isVisible, !row.isFresh else { continue }
       }
-      if seen.isEmpty { for number in touched { seen[number] = () } }
       for referrer in try rows.referrers(of: effect.row) {
         let source = try rows.row(number: referrer.source)
         if try policy(source, referrer.slot) == .null {
-          if source.isVisible { capture(source) }
-          try remask(source)
-          if source.isVisible, seen.update(source.number, ()) == nil {
+          // What was captured before has its effect.
+          if source.isVisible, source.mark != operation {
+            engine.capture(source, operation)
             effects.append(
               Effect(row: source.number, collection: source.collection, reason: .cascaded))
           }
+          try remask(source)
         }
-        try relieve()
+        try rows.relieve(operation)
       }
     }
-    return effects
   }
 
   private func policy(_ row: RowState, _ slot: Int) throws -> Field.DeletePolicy {

@@ -46,8 +46,10 @@ final class CollectionPlan: Sendable {
   let references: [ReferenceSlot]
   /// Whether any collection refers to this one.
   let isReferenced: Bool
-  /// Whether some reference of its rows is absent while its target is.
-  var hasNullReferences: Bool { references.contains { $0.policy == .null } }
+  /// Whether its rows have references that are absent while their targets are.
+  let hasNullReferences: Bool
+  /// Whether any collection has such a reference to this one.
+  let isReferencedByNull: Bool
   /// Whether its rows neither refer nor are referred to.
   var standsAlone: Bool { references.isEmpty && !isReferenced }
   let checks: [SlotCheck]
@@ -95,9 +97,12 @@ final class CollectionPlan: Sendable {
     var policies = Array(repeating: Field.DeletePolicy.void, count: layout.slots.count)
     for reference in references { policies[reference.slot] = reference.policy }
     self.policies = policies
-    isReferenced = schema.collections.contains { other in
-      other.layout.slots.contains { $0.field.type.referencedCollection == collection.name }
+    let referring = schema.collections.flatMap { other in
+      other.layout.slots.filter { $0.field.type.referencedCollection == collection.name }
     }
+    isReferenced = !referring.isEmpty
+    isReferencedByNull = referring.contains { $0.field.onDelete == .null }
+    hasNullReferences = references.contains { $0.policy == .null }
     checks = layout.checks
     units = CollectionPlan.units(layout)
     isPlain =

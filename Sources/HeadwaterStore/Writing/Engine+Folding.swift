@@ -45,7 +45,7 @@ extension Engine {
       return try rows.forgetSpilled()
     }
     let number = arrival.record.number
-    let visibility = Visibility(rows: rows, layout: layout)
+    let visibility = Visibility(engine: self, operation: number)
     // For rows that the operation itself did not change: why they changed.
     var causes = NumberMap<Flip>()
     // What the operation itself touches is folded from its history where a flip touches it too.
@@ -102,11 +102,7 @@ extension Engine {
         try visibility.updateReferences(row, from: targets)
       }
     }
-    // The rows that cascades reach are captured as well, so the list is copied first.
-    let changed = touched
-    let effects = try visibility.settle(
-      changed, isTouched: { $0.mark == number }, capture: { self.capture($0, number) },
-      relieve: { try self.rows.relieve(number) })
+    let effects = try visibility.settle()
     try emit(effects + alone, causes, arrival)
     try events.end()
     try rows.forgetSpilled()
