@@ -29,7 +29,7 @@ final class SyncConnection: Sendable {
   /// While more than so many bytes wait to be sent, nothing is read.
   private static let unsentBytes = 8 << 20
 
-  /// How many ticks a peer has to take what is sent last.
+  /// How many ticks a peer has to take what is sent last, and to end when nothing can be sent to it any more.
   private static let ticksToSend = 10
 
   private let store: Store
@@ -117,6 +117,7 @@ final class SyncConnection: Sendable {
     var unsent = 0
     var isOwed = false
     var unsendable: ChannelError?
+    var ticksUnsendable = 0
     func perform(_ actions: [Session.Action]) -> SyncError?? {
       for action in actions {
         switch action {
@@ -181,6 +182,13 @@ final class SyncConnection: Sendable {
         _ = perform(session.finish())
         return (session.report, nil)
       case .tick:
+        if let unsendable {
+          ticksUnsendable += 1
+          if ticksUnsendable > SyncConnection.ticksToSend {
+            session.abandon()
+            return (session.report, SyncError(.remote, unsendable.message))
+          }
+        }
         end = await step { try $0.tick(at: now, $1) }
       case .failed(let why):
         session.abandon()

@@ -103,6 +103,29 @@ private struct LateChannel: Channel {
   }
 }
 
+/// A channel to a peer that hears nothing, and says something, and then gives signs of life for ever.
+private final class DeafChannel: Channel {
+  let peer: Digest
+  private let rest: Mutex<[[UInt8]]>
+
+  init(peer: Digest, saying messages: [[UInt8]]) {
+    self.peer = peer
+    rest = Mutex(messages)
+  }
+
+  func send(_ message: [UInt8]) async throws(ChannelError) {
+    throw ChannelError(.closed, "nothing gets through")
+  }
+
+  func receive() async throws(ChannelError) -> [UInt8]? {
+    if let next = rest.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { return next }
+    try? await Task.sleep(for: .milliseconds(100))
+    return SyncMessage.ping.encode()
+  }
+
+  func close() async {}
+}
+
 @Suite struct ReplicatorTests {
   private let a = StoreReplica.signer(1).principal
   private let b = StoreReplica.signer(2).principal
@@ -120,6 +143,16 @@ private struct LateChannel: Channel {
         try $0.create("Topic", [("id", .text(name))])
       }
     }
+  }
+
+  /// What a store's replicator says first.
+  private func hello(of store: Store) async throws -> [UInt8] {
+    let (inner, outer) = PipeChannel.pair(a, b)
+    let session = Task { try? await Replicator(store).sync(over: inner) }
+    let first = try await outer.receive()
+    await outer.close()
+    _ = await session.value
+    return try #require(first)
   }
 
   private func frontier(_ store: Store) async throws -> [Digest] {
@@ -182,6 +215,16 @@ private struct LateChannel: Channel {
       over: LateChannel(channel: left, delay: .milliseconds(700)))
     #expect(report.isInSync && report.admitted == 1)
     #expect(try await other.isInSync)
+  }
+
+  /// But who cannot be reached does not hold a session for ever by talking.
+  @Test(.timeLimit(.minutes(1))) func aPeerThatHearsNothingIsLeft() async throws {
+    let stores = try await stores(2)
+    let channel = DeafChannel(peer: b, saying: [try await hello(of: stores[1])])
+    let error = await #expect(throws: SyncError.self) {
+      try await Replicator(stores[0]).sync(over: channel)
+    }
+    #expect(error?.code == .remote)
   }
 
   @Test(.timeLimit(.minutes(2))) func liveUntilOneLeaves() async throws {
@@ -278,14 +321,9 @@ private struct LateChannel: Channel {
   @Test(.timeLimit(.minutes(1)), arguments: [true, false])
   func cloningFromAPeerThatNeverAnswersEnds(saysHello: Bool) async throws {
     let (left, right) = PipeChannel.pair(a, b)
-    let hello = try await stores(1)[0]
+    let hello = try await hello(of: stores(1)[0])
     let peer = Task {
-      let replicator = Replicator(hello)
-      let (inner, outer) = PipeChannel.pair(a, b)
-      let session = Task { try? await replicator.sync(over: inner) }
-      if saysHello, let first = try await outer.receive() { try await right.send(first) }
-      await outer.close()
-      _ = await session.value
+      if saysHello { try await right.send(hello) }
       while true {
         try await right.send(SyncMessage.ping.encode())
         try await Task.sleep(for: .milliseconds(10))
