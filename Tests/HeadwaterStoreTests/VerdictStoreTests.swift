@@ -267,7 +267,7 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(10))) func aChainOfGrantsThatLosesItsBeginning() async throws {
-    let count = 2_000
+    let count = 10_000
     let store = try store()
     var first: Digest?
     var last = Fixture.signer(1)
