@@ -72,7 +72,6 @@ import Testing
       #expect(other.verdicts == model.verdicts, comment)
       #expect(other.rows == model.rows, comment)
     }
-    guard Replicas.canHold(maker.schema) else { return }
     let replicas = Replicas(
       genesis: maker.genesis, operations: maker.operations.dropFirst().map(\.signed), model: model)
     for _ in 0..<(maker.operations.count > 16 ? 3 : 1) {

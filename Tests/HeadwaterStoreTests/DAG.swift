@@ -18,10 +18,6 @@ enum Author: UInt8 {
 ///
 /// It says nothing about verdicts by itself; `expectEverywhere` does. What is not named there is valid.
 struct DAG {
-  /// Whether a store judges by rules, unique values and `void` references. While it does not, histories that
-  /// need them are checked against the reference model alone.
-  static let engineIsReady = true
-
   let schema: Schema
   let genesis: SignedOperation
   let root: Digest
@@ -184,11 +180,9 @@ struct DAG {
         sourceLocation: location)
     }
     expectConsistent(model, location)
-    if Replicas.canHold(schema) {
-      let replicas = Replicas(
-        genesis: genesis, operations: operations.dropFirst().map(\.signed), model: model)
-      try await replicas.agreeInEveryOrder(location)
-    }
+    let replicas = Replicas(
+      genesis: genesis, operations: operations.dropFirst().map(\.signed), model: model)
+    try await replicas.agreeInEveryOrder(location)
     return model
   }
 
@@ -208,11 +202,10 @@ struct DAG {
     }
   }
 
-  /// A store that holds those operations, which come with their pasts; nil where stores do not take the schema.
+  /// A store that holds those operations, which come with their pasts; nil, and an issue, where it does not take them.
   func store(
     holding isHeld: (Digest) -> Bool = { _ in true }, location: SourceLocation = #_sourceLocation
   ) async throws -> Store? {
-    guard Replicas.canHold(schema) else { return nil }
     let store = try Store.replicate(at: nil, genesis: genesis, suite: Fixture.suite)
     let held = operations.filter { $0.id != root && isHeld($0.id) }
     for answer in try await store.receive(held.map(\.signed)) {

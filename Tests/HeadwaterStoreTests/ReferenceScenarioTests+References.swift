@@ -422,7 +422,6 @@ extension ReferenceScenarioTests {
     _ dag: DAG, _ model: ReferenceModel, _ location: SourceLocation = #_sourceLocation
   ) async throws {
     dag.expectConsistent(model, location)
-    guard Replicas.canHold(dag.schema) else { return }
     let replicas = Replicas(
       genesis: dag.genesis, operations: dag.operations.dropFirst().map(\.signed), model: model)
     try await replicas.agreeInEveryOrder(location)

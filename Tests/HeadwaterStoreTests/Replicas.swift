@@ -12,11 +12,6 @@ struct Replicas {
   let operations: [SignedOperation]
   let model: ReferenceModel
 
-  /// Whether a store takes the schema and judges by all of it.
-  static func canHold(_ schema: Schema) -> Bool {
-    DAG.engineIsReady || SchemaSupport.missing(in: schema).isEmpty && schema.allowsEverything
-  }
-
   /// All orders of up to five operations, and two dozen of more; each one by one and in one batch, some with
   /// a restart after every operation.
   func agreeInEveryOrder(_ location: SourceLocation = #_sourceLocation) async throws {
