@@ -9,7 +9,8 @@ import HeadwaterStream
 /// to query them, and what to do about each error.
 ///
 /// - Durability: a batch, its tables and its checkpoint are one transaction, as durable as the server's
-///   `synchronous_commit` makes it.
+///   `synchronous_commit` makes it. The pages of a snapshot do not wait for the disk: a server that breaks down may lose
+///   the last of them, checkpoint and all, until the snapshot is complete.
 /// - Isolation: an actor with a thread of its own, so that waiting for the server blocks nobody. The connection is
 ///   made by the first call, made again after it was lost, and closed in `deinit`.
 /// - Several processes may mirror into one schema: each batch moves the checkpoint only from where it continues, so

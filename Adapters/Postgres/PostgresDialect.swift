@@ -132,3 +132,26 @@ struct WireType {
       }
   }
 }
+
+/// How the values of a column are written. Unlike its type this refers to nothing, so it costs nothing to pass on.
+enum WireForm {
+  case bool, int, float, text, bytes, date, timestamp, uuid, json, principal
+  case decimal(precision: Int, scale: Int)
+
+  init(_ type: ColumnType) {
+    self =
+      switch type {
+      case .bool: .bool
+      case .int: .int
+      case .float: .float
+      case .decimal(let precision, let scale): .decimal(precision: precision, scale: scale)
+      case .text, .enumeration: .text
+      case .bytes: .bytes
+      case .date: .date
+      case .timestamp: .timestamp
+      case .uuid: .uuid
+      case .json: .json
+      case .principal: .principal
+      }
+  }
+}

@@ -73,7 +73,8 @@ package struct ServerError: Error, Sendable, CustomStringConvertible {
 
   init(_ result: ServerResult, connection: OpaquePointer) {
     sqlState = result.errorField(headwater_pg_diag_sqlstate())
-    isConnectionLost = PQstatus(connection) == CONNECTION_BAD
+    // What libpq says of itself is trouble with the connection, even before it calls it bad.
+    isConnectionLost = PQstatus(connection) == CONNECTION_BAD || sqlState == nil
     message =
       result.errorField(headwater_pg_diag_message())
       ?? ServerError.firstLine(PQerrorMessage(connection))

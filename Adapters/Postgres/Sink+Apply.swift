@@ -8,7 +8,8 @@ extension Sink {
     let next = batch.checkpoint.canonicalBytes
     let previous = batch.previous?.canonicalBytes
     if try applyAtOnce(batch, from: previous, to: next) { return }
-    try transaction {
+    // A page that a server loses when it breaks down is copied again: the batch that ends the rows waits for all of them.
+    try transaction(isWaiting: !batch.isPage) {
       let isSetUp = try catalogue.exists()
       let stored = isSetUp ? try catalogue.checkpoint() : (bytes: nil, options: options)
       if stored.bytes == next { return }
@@ -158,6 +159,13 @@ extension Sink {
 }
 
 extension ChangeBatch {
+  /// Whether it is a page of a snapshot, and not the last.
+  fileprivate var isPage: Bool {
+    guard case .snapshot(let generation, .rows)? = previous?.phase else { return false }
+    guard case .snapshot(generation, .rows) = checkpoint.phase else { return false }
+    return true
+  }
+
   /// The latest wall clock of those who wrote what it holds, in milliseconds since 1970.
   fileprivate var written: Int64? {
     var latest: Int64?

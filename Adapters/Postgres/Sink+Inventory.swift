@@ -60,7 +60,7 @@ extension Sink {
       }
       for (value, column) in zip(values, table.primaryKey) {
         let buffer = WireBuffer(capacity: 64)
-        guard ValueCodec.append(value, as: table.columns[column].type, to: buffer) else {
+        guard ValueCodec.append(value, as: WireForm(table.columns[column].type), to: buffer) else {
           throw AdapterError(
             .misuse, "A key of another type than that of \(table.name).", recovery: .halt)
         }

@@ -69,10 +69,14 @@ final class Sink {
 
   /// Runs `body` in a transaction of its own, alone among the mirrors of this schema. Rolls back and forgets
   /// everything if it fails.
-  func transaction(_ body: () throws -> Void) throws {
+  ///
+  /// - Parameter isWaiting: whether the commit waits until it is on disk; where it does not, a server that breaks down
+  ///   may lose it, but none that came before it without losing all that came after.
+  func transaction(isWaiting: Bool = true, _ body: () throws -> Void) throws {
     do {
+      let commit = isWaiting ? "" : "SET LOCAL synchronous_commit = off; "
       try connection.execute(
-        "\(opening); SELECT pg_advisory_xact_lock(\(places.lockKey))")
+        "\(opening); \(commit)SELECT pg_advisory_xact_lock(\(places.lockKey))")
       try body()
       try connection.execute("COMMIT")
     } catch {

@@ -9,11 +9,20 @@ final class TableWriter {
   let target: String
   private let hasProvenance: Bool
   private let dialect = PostgresDialect()
+  /// What there is to know of each column while rows are written.
+  private let cells: [Cell]
+
+  private struct Cell {
+    /// The field whose value it is; negative where it is found within one.
+    let field: Int
+    let form: WireForm
+  }
 
   init(_ table: RelationalTable, in place: String, hasProvenance: Bool) {
     self.table = table
     self.hasProvenance = hasProvenance
     target = Places.qualified(place, table.name)
+    cells = table.columns.map { Cell(field: $0.wholeField ?? -1, form: WireForm($0.type)) }
   }
 
   // MARK: Statements
@@ -70,15 +79,22 @@ final class TableWriter {
   /// Appends one row as COPY has it.
   func append(_ change: Change, to buffer: WireBuffer) throws {
     guard let row = change.after, row.values.count == table.fieldCount else { throw misfit() }
-    buffer.append(Int16(columns.count))
-    // By index: a column that is copied out of its array costs a count for each of its names.
-    for index in table.columns.indices {
-      guard
-        ValueCodec.append(
-          table.columns[index].value(in: row), as: table.columns[index].type, to: buffer)
-      else { throw misfit() }
+    buffer.append(Int16(cells.count + (hasProvenance ? 3 : 0)))
+    for index in cells.indices {
+      guard append(index, of: row, to: buffer) else { throw misfit() }
     }
     if hasProvenance { Provenance(change.cause).append(to: [buffer, buffer, buffer]) }
+  }
+
+  /// Appends the value of a column; false where it is not of the column's type.
+  ///
+  /// A column is not taken out of the table for it: that would count up and down each of its names for every value.
+  @inline(__always)
+  private func append(_ column: Int, of row: Row, to buffer: WireBuffer) -> Bool {
+    let cell = cells[column]
+    return ValueCodec.append(
+      cell.field >= 0 ? row.values[cell.field] : table.columns[column].value(in: row),
+      as: cell.form, to: buffer)
   }
 
   /// An array for each column, of the rows that the changes leave.
@@ -86,11 +102,8 @@ final class TableWriter {
     let buffers = columns.map { self.array($0.element, changes.count) }
     for change in changes {
       guard let row = change.after, row.values.count == table.fieldCount else { throw misfit() }
-      for index in table.columns.indices {
-        guard
-          ValueCodec.append(
-            table.columns[index].value(in: row), as: table.columns[index].type, to: buffers[index])
-        else { throw misfit() }
+      for index in cells.indices {
+        guard append(index, of: row, to: buffers[index]) else { throw misfit() }
       }
       if hasProvenance { Provenance(change.cause).append(to: Array(buffers.suffix(3))) }
     }
@@ -104,7 +117,7 @@ final class TableWriter {
       guard let values = table.keyValues(of: key) else { throw misfit() }
       for (index, column) in table.primaryKey.enumerated() {
         guard
-          ValueCodec.append(values[index], as: table.columns[column].type, to: buffers[index])
+          ValueCodec.append(values[index], as: cells[column].form, to: buffers[index])
         else { throw misfit() }
       }
     }

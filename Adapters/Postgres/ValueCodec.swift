@@ -11,13 +11,13 @@ enum ValueCodec {
 
   /// Appends the length and the bytes of a value, or the length −1 of NULL; false where it is not of the type.
   @inline(__always)
-  static func append(_ value: Value?, as type: ColumnType, to buffer: WireBuffer) -> Bool {
+  static func append(_ value: Value?, as form: WireForm, to buffer: WireBuffer) -> Bool {
     guard let value else {
       buffer.append(Int32(-1))
       return true
     }
-    switch (value, type) {
-    case (.text(let value), .text), (.text(let value), .enumeration):
+    switch (value, form) {
+    case (.text(let value), .text):
       var value = value
       value.withUTF8 { buffer.appendCounted(UnsafeRawBufferPointer($0)) }
     case (.int(let value), .int):

@@ -42,6 +42,9 @@ public struct RelationalTable: Sendable {
       case keyValue(Int)
     }
 
+    /// The field whose value is the column's as it is; nil where the column's is found within it, or made from it.
+    package var wholeField: Int? { steps.isEmpty && !isPresence ? field : nil }
+
     /// The column's value in a row of the collection; nil is NULL. Constant time, no look-ups.
     public func value(in row: Row) -> Value? {
       if steps.isEmpty, !isPresence { return row.values[field] }

@@ -128,8 +128,7 @@ extension Snapshot {
     var causes: [Int64: Cause] = [:]
     // Rows that were written together stand together, so usually it is the cause of the row before.
     var last: (operation: Int64, cause: Cause)?
-    var changes: [Change] = []
-    changes.reserveCapacity(min(limit, 10_000))
+    var gathered = RowPage.Rows(capacity: min(limit, 10_000))
     let hasMore = try rows.visibleImages(
       after: position.map { StorageKey($0.collection, $0.key) }, limit: limit
     ) { collection, values, operation in
@@ -147,11 +146,11 @@ extension Snapshot {
         causes[operation] = cause
       }
       last = (operation, cause)
-      changes.append(
+      gathered.append(
         Change(
           collection: collection, key: shape.key(values), before: nil, after: shape.row(values),
           cause: cause))
     }
-    return RowPage(rows: changes, isLast: !hasMore, head: try head())
+    return RowPage(gathered, isLast: !hasMore, head: try head())
   }
 }

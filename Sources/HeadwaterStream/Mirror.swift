@@ -1,4 +1,5 @@
 import HeadwaterModel
+import Synchronization
 
 /// Keeps one sink in step with a source, through one adapter.
 ///
@@ -28,6 +29,8 @@ public actor Mirror {
   private var isRunning = false
   /// The next page of a snapshot, read while the one before it was applied.
   private var ahead: ReadAhead?
+  /// The batch of the last page, to be let go while the next one is applied.
+  private let spent = Spent()
   private var waiters: [Int: Waiter] = [:]
   private var nextWaiter = 0
   private var idling: Task<SourceError?, Never>?
@@ -44,6 +47,18 @@ public actor Mirror {
     let after: RowPosition?
     let limit: Int
     let page: MirrorMachine.Event
+  }
+
+  /// A batch to be let go by whoever has the time: its rows are some ten thousand small objects.
+  private final class Spent: Sendable {
+    private let batch = Mutex<ChangeBatch?>(nil)
+
+    func keep(_ new: ChangeBatch) { batch.withLock { $0 = new } }
+
+    func letGo() {
+      // Out of the lock, because this is what takes the time.
+      _ = batch.withLock { $0.take() }
+    }
   }
 
   private struct Waiter {
@@ -273,12 +288,11 @@ public actor Mirror {
   }
 
   private static func page(
-    of source: any ChangeSource, after position: RowPosition?, limit: Int
+    of source: any ChangeSource, after position: RowPosition?, limit: Int, spent: Spent? = nil
   ) async -> MirrorMachine.Event {
+    spent?.letGo()
     do throws(SourceError) {
-      var page = try await source.rows(after: position, limit: limit)
-      page.prepare()
-      return .rows(page)
+      return .rows(try await source.rows(after: position, limit: limit))
     } catch {
       return .sourceFailed(error)
     }
@@ -288,10 +302,12 @@ public actor Mirror {
     let failure: AdapterError?
     if let (position, limit) = machine.nextRows {
       // Source and sink work at the same time.
-      async let page = Mirror.page(of: source, after: position, limit: limit)
+      async let page = Mirror.page(of: source, after: position, limit: limit, spent: spent)
       failure = await Mirror.failure(of: batch, on: adapter)
       ahead = ReadAhead(after: position, limit: limit, page: await page)
+      spent.keep(batch)
     } else {
+      spent.letGo()
       failure = await Mirror.failure(of: batch, on: adapter)
     }
     if let failure {

@@ -341,20 +341,19 @@ struct MirrorMachine: Sendable {
     guard page.head.position >= (checkpoint.seen?.position ?? checkpoint.position) else {
       return open(after: checkpoint, because: "the source went back while the snapshot was read")
     }
-    let rows = page.prepared
-    guard !rows.steps.isEmpty || page.isLast else {
+    guard !page.steps.isEmpty || page.isLast else {
       return halt(
         .inconsistentSource, "The source returned an empty page of rows that is not the last.")
     }
     adapt(
-      &pageLimit, count: rows.steps.count, bytes: rows.bytes, initial: options.initialPage,
+      &pageLimit, count: page.steps.count, bytes: page.bytes, initial: options.initialPage,
       most: options.maximumPage)
     let progress: Checkpoint.SnapshotProgress =
       if page.isLast { .catchingUp(until: page.head.position) } else {
-        .rows(upTo: rows.last ?? last)
+        .rows(upTo: page.last ?? last)
       }
     _ = apply(
-      rows.steps, to: checkpoint, schema,
+      page.steps, to: checkpoint, schema,
       phase: .snapshot(generation: generation, progress: progress),
       seen: StreamPoint(position: page.head.position, digest: page.head.digest))
   }

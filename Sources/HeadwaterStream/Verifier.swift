@@ -176,7 +176,7 @@ struct Verifier: Sendable {
     let mine = page.rows.filter { $0.collection == collection }
     let sinkEnd = rows.count < limit ? nil : found.last
     // A page that reaches the next collection holds the rest of this one.
-    let isRest = page.isLast || page.rows.contains { $0.collection > collection }
+    let isRest = page.isLast || page.last.map { $0.collection > collection } ?? false
     let sourceEnd = isRest ? nil : mine.last.map { ($0.key, KeyEncoding.encode($0.key)) }
     var end: (key: Key, order: [UInt8])?
     if let sinkEnd { end = (sinkEnd.key, sinkEnd.order) }
@@ -239,10 +239,10 @@ struct Verifier: Sendable {
       let page = try await askSource { () async throws(SourceError) in
         try await source.rows(after: after, limit: Verifier.pageSize)
       }
-      guard !page.isLast, let last = page.rows.last, last.collection < collection else {
+      guard !page.isLast, let last = page.last, last.collection < collection else {
         return page
       }
-      position = RowPosition(collection: last.collection, key: last.key)
+      position = last
     }
   }
 

@@ -24,6 +24,51 @@ import Testing
         == ["1", "2"])
   }
 
+  /// Pages of a snapshot do not wait for the disk: a server that breaks down may lose the last of them, with their
+  /// checkpoints, and nothing else.
+  @Test func aServerThatBreaksDownWhileItIsFilled() async throws {
+    let place = try await Place(TestServer(settings: ["wal_writer_delay = 10s"]))
+    var feeder = try place.feeder()
+    try await feeder.apply([.begin(generation: 1)], filling: 1)
+    // How many rows are there at each checkpoint.
+    var rows: [(checkpoint: Checkpoint, count: Int64)] = [(try #require(feeder.last), 0)]
+    let pages: Int64 = 6
+    for breakdown in 1...pages {
+      var count = rows.last!.count
+      // As many pages as a breakdown before this one has left to be copied, and one more.
+      while count < breakdown {
+        count += 1
+        try await feeder.apply([put(1, supplier(count))], filling: 1)
+        rows.append((try #require(feeder.last), count))
+      }
+      try await place.server.stop()
+      let error = try await feeder.failure([put(1, supplier(count + 1))], .tail(generation: 1))
+      #expect(error.recovery == .retry)
+      try await place.server.start()
+      let stored = try await feeder.adapter.checkpoint()
+      let known = try #require(rows.lastIndex { $0.checkpoint == stored }, "an old checkpoint")
+      rows.removeSubrange((known + 1)...)
+      feeder.last = stored
+      let found = try place.server.connection().table(
+        "SELECT id FROM \(place.schema)_filling.supplier ORDER BY 1")
+      #expect(found == (0..<rows[known].count).map { "\($0 + 1)" }, "breakdown \(breakdown)")
+    }
+    var count = rows.last!.count
+    while count < pages {
+      count += 1
+      try await feeder.apply([put(1, supplier(count))], filling: 1)
+    }
+    try await feeder.apply([.publish(generation: 1)], tail: 1)
+    try await place.server.stop()
+    try await place.server.start()
+    // What is published is there, whatever came before it was waited for or not.
+    let adapter = try place.feeder().adapter
+    #expect(try await adapter.checkpoint() == feeder.last)
+    #expect(
+      try place.server.connection().table("SELECT id FROM \(place.schema).supplier ORDER BY 1")
+        == (1...pages).map { "\($0)" })
+  }
+
   @Test func aConnectionThatIsCut() async throws {
     let place = try await Place()
     var feeder = try place.feeder(more: "&application_name=\(place.schema)")

@@ -52,8 +52,8 @@ enum PostgresSnapshot {
           var last: RowPosition?
           while true {
             let page = try await store.changes.rows(after: last, limit: 10_000)
-            guard !page.isLast, let row = page.rows.last else { break }
-            last = RowPosition(collection: row.collection, key: row.key)
+            guard !page.isLast, let reached = page.last else { break }
+            last = reached
           }
         })
     }

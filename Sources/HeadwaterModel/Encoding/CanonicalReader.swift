@@ -168,10 +168,10 @@ public struct CanonicalReader: Sendable {
   public mutating func text() throws(DecodingError) -> String {
     let start = offset
     let length = try count(3, "text")
-    let slice = bytes[offset..<offset + length]
-    let decoded = slice.withUnsafeBufferPointer { buffer -> String? in
-      if buffer.contains(0) { return nil }
-      return String(utf8: buffer)
+    let range = offset..<offset + length
+    let decoded = bytes.withUnsafeBufferPointer { all -> String? in
+      let text = UnsafeBufferPointer(rebasing: all[range])
+      return holdsNUL(text) ? nil : String(utf8: text)
     }
     guard let decoded else {
       throw DecodingError("text that is not UTF-8 without NUL", offset: start)

@@ -49,13 +49,16 @@ func firstInvalidUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
   return nil
 }
 
+/// Whether one of the bytes is zero. Looks at all of them, which is faster than to stop at the first.
+func holdsNUL(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+  var found = false
+  for byte in bytes where byte == 0 { found = true }
+  return found
+}
+
 extension String {
   /// Whether U+0000 is in the text, looked for in its bytes at once where they lie together.
   var holdsNUL: Bool {
-    utf8.withContiguousStorageIfAvailable { bytes in
-      var found = false
-      for byte in bytes where byte == 0 { found = true }
-      return found
-    } ?? utf8.contains(0)
+    utf8.withContiguousStorageIfAvailable(HeadwaterModel.holdsNUL) ?? utf8.contains(0)
   }
 }
