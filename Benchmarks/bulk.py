@@ -1,4 +1,5 @@
-"""Writes the rows of the benchmark with PyMongo's insert_many and prints the seconds it took.
+"""Does what a mirror does with PyMongo: writes the rows of the benchmark with insert_many into a collection, and
+gives that the name under which it is read. Prints the seconds that each of the two took.
 
 usage: bulk.py URL ROWS
 """
@@ -8,7 +9,7 @@ import time
 import pymongo
 
 url, count = sys.argv[1], int(sys.argv[2])
-collection = pymongo.MongoClient(url).get_default_database()["Item"]
+collection = pymongo.MongoClient(url).get_default_database()["Item.filling"]
 seconds = 0.0
 for start in range(0, count, 5_000):
     documents = []
@@ -26,4 +27,6 @@ for start in range(0, count, 5_000):
     begin = time.monotonic()
     collection.insert_many(documents)
     seconds += time.monotonic() - begin
-print(f"{seconds:.3f}")
+begin = time.monotonic()
+collection.rename("Item", dropTarget=True)
+print(f"{seconds:.3f} {time.monotonic() - begin:.3f}")

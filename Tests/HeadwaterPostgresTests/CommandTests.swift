@@ -196,6 +196,12 @@ import Testing
         for i in $(seq 600); do if "${@:2}"; then return 0; fi; sleep 0.1; done
         echo "waited in vain: $1"; tail -n 5 *.log; return 1
       }
+      # Interrupts one, which has to end well and within a minute.
+      stop() {
+        kill -INT ${pid[$1]}
+        timeout 60 tail --pid=${pid[$1]} -f /dev/null || { echo "$1 does not end"; return 1; }
+        wait ${pid[$1]}
+      }
       trap 'kill -9 ${pid[@]} 2> /dev/null || true; wait' EXIT
       serve ann --listen 127.0.0.1:0 --to sqlite:ann.sqlite
       until_true 'ann listens' grep -q '"listening"' ann.log
@@ -203,6 +209,8 @@ import Testing
       for name in bob cat; do hw clone $address $name.store --as $name > /dev/null; done
       serve bob --peer $address --to "$1"
       serve cat --peer $address --to documents:cat.docs
+      # A shell has its background processes ignore interrupts until they ask for them.
+      for name in bob cat; do until_true "$name serves" grep -q '"connected"' $name.log; done
       # All three are written at once, in turns with the processes that serve them.
       writing() {
         for i in $(seq 15); do
@@ -213,7 +221,7 @@ import Testing
       wait $one $two $three
       # Bob is killed, cat is cut off, and all are written meanwhile.
       kill -9 ${pid[bob]}; wait ${pid[bob]} 2> /dev/null || true
-      kill -INT ${pid[cat]}; wait ${pid[cat]}
+      stop cat
       writing ann 2 & one=$!; writing bob 2 & two=$!; writing cat 2 & three=$!
       wait $one $two $three
       serve bob --peer $address --to "$1"
@@ -231,7 +239,7 @@ import Testing
       cmp ann.rows bob.rows; cmp ann.rows cat.rows
       wc -l < ann.rows
       for name in ann bob cat; do hw verify $name.store --deep > /dev/null; done
-      for name in bob cat ann; do kill -INT ${pid[$name]}; wait ${pid[$name]}; done
+      for name in bob cat ann; do stop $name; done
       hw verify ann.store --to sqlite:ann.sqlite | sed 's/ at position.*//'
       hw verify bob.store --to "$1" | sed 's/ at position.*//'
       hw verify cat.store --to documents:cat.docs | sed 's/ at position.*//'

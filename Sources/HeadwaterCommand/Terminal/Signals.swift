@@ -10,7 +10,10 @@ enum Signals {
   static func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let task = Task { try await body() }
     let sources = [SIGINT, SIGTERM].map { number in
+      // Elsewhere a source takes the signal's place; until it does, the signal ends the process and is not lost.
+      #if canImport(Darwin)
       signal(number, SIG_IGN)
+      #endif
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
         signal(number, SIG_DFL)
