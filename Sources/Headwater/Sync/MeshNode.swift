@@ -115,6 +115,9 @@ public final class MeshNode: Sendable {
           try? await Task.sleep(for: attention)
           guard !Task.isCancelled else { break }
           if await !mayConnect() {
+            // The operation that removes it may be on its way to it: it should hear that much, and why it is let go.
+            try? await Task.sleep(for: attention)
+            guard !Task.isCancelled else { break }
             observe(.refused(peer))
             await channel.close()
             return .unwelcome

@@ -72,6 +72,7 @@ extension Session {
   mutating func take(_ message: SyncMessage, _ view: some ReplicaView, _ out: inout [Action])
     throws
   {
+    owedSince = nil
     switch message {
     case .operations(let operations):
       try spend(operations.reduce(0) { $0 + $1.count })

@@ -73,6 +73,8 @@ public struct Session: Sendable {
   var now: Int64
   var lastReceived: Int64
   var lastSent: Int64
+  /// Since when nothing has come of what was asked for, seen at a tick; nil while nothing is owed.
+  var owedSince: Int64?
   var idleBudget = SyncLimits.idleMessages
   var budgetAt: Int64
 
@@ -270,6 +272,7 @@ public struct Session: Sendable {
       guard now - lastReceived < options.timeout else {
         throw SyncError(.timeout, "nothing came from the peer in \(options.timeout / 1_000) s")
       }
+      try dun()
       try proceed(view, &out)
     } catch let error as SyncError {
       close(error, &out)
@@ -307,6 +310,25 @@ public struct Session: Sendable {
     if error?.code != .remote { send(.bye(error?.code.rawValue ?? 0), &out) }
     abandon()
     out.append(.close(error))
+  }
+
+  /// Ends the session with a peer that gives signs of life, and nothing of what it was asked for and may send.
+  ///
+  /// Only operations are owed at once. An answer in a comparison may have to wait for what the peer fetches from others.
+  private mutating func dun() throws(SyncError) {
+    let isOwed =
+      (!asked.isEmpty || !askedIDs.isEmpty || isStreaming) && allowance > 0 && delivering.isEmpty
+    guard isOwed else {
+      owedSince = nil
+      return
+    }
+    let since = owedSince ?? now
+    owedSince = since
+    guard now - since < 2 * options.timeout else {
+      throw SyncError(
+        .timeout,
+        "nothing of what the peer was asked for came in \(2 * options.timeout / 1_000) s")
+    }
   }
 
   private mutating func advance(to time: Int64) {

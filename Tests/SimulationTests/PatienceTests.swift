@@ -1,0 +1,98 @@
+import HeadwaterLog
+import HeadwaterModel
+import HeadwaterSync
+import Testing
+
+/// How long a session waits for what it asked for, whatever signs of life come meanwhile.
+@Suite struct PatienceTests {
+  /// One side of a session, and what the other says by hand.
+  struct Talk {
+    let replica = CheapReplica(author: 1, genesis: MachineTests.genesis)
+    var session: Session
+    var time: Int64 = 0
+    var sent: [SyncMessage] = []
+    var error: SyncError?
+    var delivered: [[[UInt8]]] = []
+
+    init() {
+      session = Session(
+        database: replica.database, suite: 1, hasher: CheapReplica.suite, plan: FetchPlan(),
+        nonce: 7, now: 0)
+    }
+
+    mutating func step(_ input: Input) throws {
+      let actions: [Session.Action]
+      (session, actions) = try replica.step(session, input, at: time)
+      for action in actions {
+        switch action {
+        case .send(let bytes): sent.append(try SyncMessage.decode(bytes))
+        case .deliver(let operations): delivered.append(operations)
+        case .close(let why): error = why
+        default: break
+        }
+      }
+    }
+
+    mutating func hear(_ message: SyncMessage) throws { try step(.message(message.encode())) }
+
+    /// As far as the peer has been asked for all that this side lacks.
+    mutating func begin() throws {
+      try step(.start)
+      try hear(
+        .hello(
+          .init(database: replica.database, suite: 1, nonce: 9, isLive: true, credit: 1 << 20)))
+      try hear(
+        .frontier(round: 0, heads: [CheapReplica.suite.hash([1])], isWhole: true))
+      try hear(.ahead(round: 0, count: 3))
+      #expect(sent.contains { if case .wantAll = $0 { true } else { false } })
+    }
+
+    /// Seconds go by, with a message every ten of them; returns after how many the session has ended.
+    mutating func wait(_ seconds: Int64, _ message: SyncMessage?) throws -> Int64? {
+      for second in 1...seconds {
+        time += 1_000
+        if second % 10 == 0, let message { try hear(message) }
+        try step(.tick)
+        if session.isClosed { return second }
+      }
+      return nil
+    }
+  }
+
+  @Test func aPeerThatOnlyPings() throws {
+    var talk = Talk()
+    try talk.begin()
+    let end = try #require(try talk.wait(1_000, .ping))
+    #expect((119...122).contains(end))
+    #expect(talk.error?.code == .timeout)
+    #expect("\(try #require(talk.error))".contains("nothing of what the peer was asked for"))
+    // Nobody else waits for it: the next session may ask for all.
+    #expect(talk.sent.last == .bye(SyncError.Code.timeout.rawValue))
+  }
+
+  @Test func aPeerThatIsSlow() throws {
+    var talk = Talk()
+    try talk.begin()
+    for _ in 0..<10 {
+      // A part of a long operation every 110 seconds, and signs of life in between.
+      #expect(try talk.wait(110, .ping) == nil)
+      try talk.hear(.part(isLast: false, [1, 2, 3]))
+    }
+    #expect(!talk.session.isClosed)
+    #expect(try talk.wait(1_000, .ping) != nil)
+  }
+
+  /// A store that is slow is not the peer's fault, nor is a live session in which nothing is asked for.
+  @Test func nothingThatIsOwed() throws {
+    var talk = Talk()
+    try talk.begin()
+    let operation = CheapReplica.encode(
+      parents: [talk.replica.database], author: 2, number: 1, size: 9, isGood: true)
+    try talk.hear(.operations([operation]))
+    #expect(talk.delivered.count == 1)
+    #expect(try talk.wait(1_000, .ping) == nil)
+    try talk.step(.delivered(talk.replica.deliver(talk.delivered[0], from: 1)))
+    try talk.hear(.end(round: 0))
+    #expect(try talk.wait(1_000, .ping) == nil)
+  }
+}
