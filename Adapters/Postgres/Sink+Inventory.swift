@@ -24,6 +24,7 @@ extension Sink {
     let table = plan.table(collection)
     let source =
       asReader ? places.own(table.name) : Places.qualified(places.tables, table.name)
+    if collection == 0, key == nil { try learnChecks(plan) }
     // The manifest and the rows are of one state of the database: that of the first statement after the lock. A name
     // means the newest table of that name, of which an older state would show no rows.
     try connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -39,6 +39,43 @@ extension Sink {
     }
   }
 
+  /// How this server spells the checks of columns' types, by the checks as they are declared.
+  ///
+  /// It rewrites what it is given, each version in its own way, so it is asked once a connection: by tables that are
+  /// never seen. Where the mirror may make none a check is known by its column only. Call it before a transaction that
+  /// only reads.
+  func learnChecks(_ plan: RelationalPlan) throws {
+    var checks: [(declared: String, column: String)] = []
+    for column in plan.tables.flatMap(\.columns) {
+      let quoted = dialect.quote(column.name)
+      if let check = dialect.typeCheck(column.type, column: quoted),
+        spelledChecks[Array(check.utf8)] == nil,
+        !checks.contains(where: { utf8Compare($0.declared, check) == 0 })
+      {
+        checks.append((check, "\(quoted) \(column.nativeType)"))
+      }
+    }
+    if checks.isEmpty { return }
+    let isInside = connection.isInTransaction
+    try connection.execute(isInside ? "SAVEPOINT headwater_checks" : "BEGIN")
+    do throws(ServerError) {
+      for (declared, column) in checks {
+        try connection.execute(
+          "CREATE TEMPORARY TABLE headwater_check (\(column) CHECK (\(declared)))")
+        // Not prepared: the name would go on meaning the first of the tables.
+        let found = try connection.execute(
+          "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' "
+            + "AND conrelid = 'pg_temp.headwater_check'::regclass")
+        if found.rowCount == 1 { spelledChecks[Array(declared.utf8)] = found.text(0, 0) }
+        try connection.execute("DROP TABLE pg_temp.headwater_check")
+      }
+    } catch {
+      // No right to make tables, or a server or transaction that only reads.
+      guard error.sqlState == "42501" || error.sqlState == "25006" else { throw error }
+    }
+    try connection.execute(isInside ? "ROLLBACK TO headwater_checks" : "ROLLBACK")
+  }
+
   /// What is wrong with a table; nil as the shape is a table that is not there.
   func flaws(of table: RelationalTable, _ shape: TableShape?, _ plan: RelationalPlan) -> [Flaw] {
     guard let shape else { return [.missingTable] }
@@ -84,7 +121,10 @@ extension Sink {
     for column in table.columns {
       let quoted = dialect.quote(column.name)
       guard let check = dialect.typeCheck(column.type, column: quoted),
-        !take({ $0.kind == .check && $0.columns == [column.name] })
+        !take({
+          $0.kind == .check && $0.columns == [column.name]
+            && (isSpelled($0, check))
+        })
       else { continue }
       flaws.append(
         .missingConstraint(
@@ -125,6 +165,12 @@ extension Sink {
     return flaws
   }
 
+  /// Whether a check is that which was declared, as far as it is known how the server spells that.
+  private func isSpelled(_ check: TableShape.Constraint, _ declared: String) -> Bool {
+    guard let spelled = spelledChecks[Array(declared.utf8)] else { return true }
+    return utf8Compare(spelled, check.definition) == 0
+  }
+
   private func published(_ table: RelationalTable) -> String {
     Places.qualified(places.tables, table.name)
   }
@@ -157,6 +203,7 @@ extension Sink {
       let plan = try plan(of: schema)
       try checkDefinitions(plan, generation: generation, in: places.tables)
       let shapes = try TableShape.all(in: places.tables, connection, full: true)
+      try learnChecks(plan)
       let grants = try grants(in: places.tables) + viewGrants()
       var missing: [RelationalTable] = []
       for table in plan.tables {
@@ -340,6 +387,7 @@ extension Sink {
   /// The first thing that is wrong with the published tables, for people; nil where all are whole.
   func damage(_ plan: RelationalPlan) throws -> String? {
     let shapes = try TableShape.all(in: places.tables, connection, full: true)
+    try learnChecks(plan)
     for table in plan.tables {
       if let flaw = flaws(of: table, shapes[table.name], plan).first {
         return describe(flaw, table)

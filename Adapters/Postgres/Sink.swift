@@ -19,6 +19,8 @@ final class Sink {
   private var writers: [Int: TableWriter] = [:]
   /// Whether tables were mended as far as that was possible without the rows that the source will say.
   var isBeingMended = false
+  /// How the server spells checks, by the UTF-8 of how they are declared (`learnChecks`).
+  var spelledChecks: [[UInt8]: String] = [:]
   /// The statements that every transaction begins with.
   let opening: String
 

@@ -25,6 +25,8 @@ struct TableShape {
     /// The schema and the table that a foreign key refers to; empty for others.
     let target: [String]
     let targetColumns: [String]
+    /// A check as the server spells it; empty for others.
+    let definition: String
     /// Checked at the commit, valid for all rows, without actions: as the mirror declares them.
     let isOrdinary: Bool
   }
@@ -81,7 +83,8 @@ struct TableShape {
         + "\(names("k.confrelid", "k.confkey")), CASE k.contype WHEN 'f' THEN k.condeferrable AND "
         + "k.condeferred AND k.convalidated AND k.confdeltype = 'a' AND k.confupdtype = 'a' WHEN 'u' THEN "
         + "k.condeferrable AND k.condeferred WHEN 'c' THEN k.convalidated WHEN 'p' THEN NOT k.condeferrable "
-        + "ELSE false END FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid "
+        + "ELSE false END, CASE k.contype WHEN 'c' THEN pg_get_constraintdef(k.oid) ELSE '' END "
+        + "FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid "
         + "JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_class AS f ON f.oid = k.confrelid "
         + "LEFT JOIN pg_namespace AS fn ON fn.oid = f.relnamespace WHERE n.nspname = $1::text "
         // Since version 18 NOT NULL is a constraint as well.
@@ -93,7 +96,8 @@ struct TableShape {
           name: constraints.text(row, 1),
           kind: Constraint.Kind(rawValue: constraints.text(row, 2)) ?? .other,
           columns: split(constraints.text(row, 3)), target: split(constraints.text(row, 4)),
-          targetColumns: split(constraints.text(row, 5)), isOrdinary: constraints.bool(row, 6)))
+          targetColumns: split(constraints.text(row, 5)), definition: constraints.text(row, 7),
+          isOrdinary: constraints.bool(row, 6)))
     }
     guard full else { return shapes }
     let indices = try connection.run(

@@ -113,6 +113,19 @@ import Testing
         + "WHERE conrelid = '@'::regclass AND contype = 'c' LIMIT 1); END $$", "constraint"
     ),
     (
+      "DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE @ DROP CONSTRAINT ' || quote_ident(conname) || ', ADD CHECK ("
+        + "char_length(' || (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]) "
+        + "|| '::text) < 1000)' FROM pg_constraint WHERE conrelid = '@'::regclass AND contype = 'c' ORDER BY oid LIMIT 1); END $$",
+      "constraint"
+    ),
+    (
+      "DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE @ DROP CONSTRAINT ' || quote_ident(conname) || ', ADD CHECK ("
+        + "char_length(' || (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]) "
+        + "|| '::text) < 1000)' FROM pg_constraint WHERE conrelid = '@'::regclass AND contype = 'c' "
+        + "ORDER BY oid DESC LIMIT 1); END $$",
+      "constraint"
+    ),
+    (
       "DO $$ BEGIN EXECUTE (SELECT 'DROP INDEX ' || indexrelid::regclass FROM pg_index "
         + "WHERE indrelid = '@'::regclass AND NOT indisunique LIMIT 1); END $$", "index"
     ),
