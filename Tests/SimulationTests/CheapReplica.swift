@@ -131,16 +131,24 @@ final class CheapReplica: Replica {
     return id
   }
 
-  /// An operation beside the one that was written last, by the same author.
-  func equivocate() -> Digest? {
-    guard let last = byNumber.last, let parents = entries[last]?.parents, !parents.isEmpty else {
-      return nil
+  func forge(_ forgery: Forgery, _ random: inout Seeded) -> [UInt8]? {
+    switch forgery {
+    case .badSignature:
+      return CheapReplica.encode(
+        parents: [database], author: 66, number: UInt32.random(in: 0..<9, using: &random), size: 3,
+        isGood: false)
+    case .parents:
+      return CheapReplica.encode(
+        parents: [CheapReplica.suite.hash([UInt8.random(in: 0...255, using: &random)])], author: 66,
+        number: UInt32.random(in: 0..<99, using: &random), size: 3, isGood: true)
+    case .equivocation:
+      guard let last = byNumber.last, let parents = entries[last]?.parents, !parents.isEmpty else {
+        return nil
+      }
+      return CheapReplica.encode(
+        parents: parents, author: author, number: writes, size: 99 + byNumber.count % 7,
+        isGood: true)
     }
-    let encoded = CheapReplica.encode(
-      parents: parents, author: author, number: writes, size: 99 + byNumber.count % 7, isGood: true)
-    guard let id = CheapReplica.id(encoded) else { return nil }
-    _ = admit(id, encoded)
-    return id
   }
 
   func restart() { waiting = [:] }

@@ -34,6 +34,18 @@ protocol Replica: AnyObject {
   /// Forgets what waits for a session's missing parents.
   func forget(_ session: Int) async
   func frontier() async throws -> [Digest]
+  /// An operation as it travels that only an attacker would send, new or not; nil where there is none to be had.
+  func forge(_ forgery: Forgery, _ random: inout Seeded) async throws -> [UInt8]?
+}
+
+/// What an attacker does with operations.
+enum Forgery {
+  /// It is not signed by its author.
+  case badSignature
+  /// Its parents do not exist, or are none that it may have.
+  case parents
+  /// It stands beside another of the same author, which other peers may get.
+  case equivocation
 }
 
 extension Session {

@@ -102,6 +102,8 @@ final class Simulation {
   /// Errors of honest ends, by whether the peer was honest.
   private(set) var blamed: [(honestPeer: Bool, error: SyncError)] = []
   private(set) var connections = 0
+  /// Operations that an attacker made up and sent.
+  private(set) var forged = 0
   /// How many replicas admitted an operation from a peer, and when the last of them did.
   private(set) var arrivals: [Digest: (count: Int, last: Int64)] = [:]
 
@@ -340,7 +342,7 @@ final class Simulation {
       }
       plans[replica] = FetchPlan()
       try await replicas[replica].restart()
-    case .mischief(let end): await mischief(end)
+    case .mischief(let end): try await mischief(end)
     case .tick:
       schedule(.tick, in: 500)
       for end in ends.flatMap({ $0 }) where end.isOpen { try await handle(.input(end, .tick)) }
@@ -364,7 +366,7 @@ final class Simulation {
     send(Mutator.mutate(bytes, &random), from: end)
   }
 
-  private func mischief(_ end: End) async {
+  private func mischief(_ end: End) async throws {
     guard end.isOpen, let malice = end.malice else { return }
     schedule(.mischief(end), in: interval(5))
     switch malice {
@@ -382,27 +384,22 @@ final class Simulation {
             RangeMessage([.init(upTo: .end, .fingerprint(count: 1 << 30, random.next()))])
           ).encode(), from: end)
       }
-    case .badSignatures:
-      let encoded = CheapReplica.encode(
-        parents: [replicas[end.replica].database], author: 66,
-        number: UInt32.random(in: 0..<9, using: &random),
-        size: 3, isGood: false)
-      send(SyncMessage.operations([encoded]).encode(), from: end)
-    case .forgesParents:
-      let encoded = CheapReplica.encode(
-        parents: [CheapReplica.suite.hash([UInt8.random(in: 0...255, using: &random)])], author: 66,
-        number: UInt32.random(in: 0..<99, using: &random), size: 3, isGood: true)
-      send(SyncMessage.operations([encoded]).encode(), from: end)
+    case .badSignatures: try await sendForged(.badSignature, from: end)
+    case .forgesParents: try await sendForged(.parents, from: end)
     case .equivocates:
       // Two operations of one author, neither of which knows the other: some peers get this one, some that.
-      guard let cheap = replicas[end.replica] as? CheapReplica, random.happens(0.2), !isCalm else {
-        return
-      }
-      if let id = cheap.equivocate() { try? await announce([id], at: end.replica) }
+      guard random.happens(0.2), !isCalm else { return }
+      try await sendForged(.equivocation, from: end)
     case .asksForEver:
       send(SyncMessage.wantIDs([replicas[end.replica].database]).encode(), from: end)
     case .silent, .mutates, .wrongDatabase, .repeats, .withholds: break
     }
+  }
+
+  private func sendForged(_ forgery: Forgery, from end: End) async throws {
+    guard let encoded = try await replicas[end.replica].forge(forgery, &random) else { return }
+    forged += 1
+    send(SyncMessage.operations([encoded]).encode(), from: end)
   }
 }
 

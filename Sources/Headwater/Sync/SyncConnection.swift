@@ -74,11 +74,13 @@ final class SyncConnection: Sendable {
     let session = Session(
       database: store.database, suite: store.suite.identifier, hasher: store.suite, plan: plan,
       nonce: nonce, now: now, options: options)
+    // Looked at before the session tells its frontier: what is written in between is announced, if need be for nothing.
+    let last = try? await store.read { try $0.operations().lastNumber }
     return await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.read(event, handled) }
       group.addTask { await self.write(outgoing, event) }
       group.addTask { await self.admit(batches, event) }
-      group.addTask { await self.watch(event) }
+      group.addTask { await self.watch(event, after: last) }
       group.addTask {
         while !Task.isCancelled {
           try? await self.clock.sleep(for: .milliseconds(500))
@@ -268,10 +270,13 @@ final class SyncConnection: Sendable {
     }
   }
 
-  /// Tells the session what enters the store.
-  private func watch(_ event: AsyncStream<Event>.Continuation) async {
+  /// Tells the session what enters the store after the operation of that number; nil where the store could not be read.
+  private func watch(_ event: AsyncStream<Event>.Continuation, after first: Int64?) async {
+    guard var last = first else {
+      event.yield(.failed("the store cannot be read"))
+      return
+    }
     do {
-      var last = try await store.read { try $0.operations().lastNumber }
       while !Task.isCancelled {
         try await store.waitForOperations(after: last, timeout: .seconds(10))
         let seen = last

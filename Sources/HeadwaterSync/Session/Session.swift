@@ -251,7 +251,12 @@ public struct Session: Sendable {
   public mutating func announce(_ ids: [Digest], at time: Int64, _ view: some ReplicaView) throws
     -> [Action]
   {
-    guard !isClosed, peer != nil else { return [] }
+    guard !isClosed else { return [] }
+    guard peer != nil else {
+      // The frontier that was told with the hello may lack them, and be all that the peer has.
+      wantsRound = true
+      return []
+    }
     var out: [Action] = []
     advance(to: time)
     do {

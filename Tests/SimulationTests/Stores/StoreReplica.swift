@@ -1,5 +1,6 @@
 import Foundation
 import Headwater
+import HeadwaterLog
 import HeadwaterMemory
 import Testing
 
@@ -153,6 +154,64 @@ final class StoreReplica: Replica {
     } catch is StoreError {
       // Refused: that is what rules are for.
       return nil
+    }
+  }
+
+  func forge(_ forgery: Forgery, _ random: inout Seeded) async throws -> [UInt8]? {
+    // An owner or a member, so that what they say would matter.
+    let number = [1, 2].randomElement(using: &random)!
+    let signer = StoreReplica.signer(number)
+    let id = Key([.text(["a", "b", "c"].randomElement(using: &random)!)])
+    // Written where nothing was known but the first operation: beside whatever the author wrote elsewhere.
+    let store = store
+    let beginning = try await store.read { try $0.signed(store.database)! }
+    let apart = try Store.replicate(
+      at: nil, genesis: beginning, suite: FixedSuite(seed: 77), options: options)
+    let text = "\(random.next() % 1_000)"
+    let remover = number == 1 && random.happens(0.5)
+    let written = try await apart.write(as: signer) { draft in
+      if remover {
+        try draft.delete("Member", key: Key([.principal(StoreReplica.signer(0).principal)]))
+      } else {
+        try draft.create("Note", [("id", id.values[0]), ("text", .text(text))])
+      }
+    }.operation
+    guard let signed = try await apart.read({ try $0.signed(written) }) else { return nil }
+    func sign(_ operation: HeadwaterLog.Operation, wrongly: Bool = false) -> [UInt8] {
+      let body = operation.encode()
+      var signature = signer.sign(store.suite.hash(body))
+      if wrongly { signature[Int.random(in: 0..<signature.count, using: &random)] ^= 1 }
+      return SignedOperation(
+        body: body, suite: signed.suite, publicKey: signed.publicKey, signature: signature
+      ).encode()
+    }
+    let operation = try HeadwaterLog.Operation.decode(signed.body)
+    func altered(parents: [Digest], previous: Digest?) -> HeadwaterLog.Operation {
+      HeadwaterLog.Operation(
+        kind: operation.kind, parents: parents.sorted(), author: operation.author,
+        previous: previous, time: operation.time, changes: operation.changes)
+    }
+    let heads = try await frontier()
+    switch forgery {
+    case .equivocation: return signed.encode()
+    case .badSignature:
+      // A new one, or a spoilt copy of one that is good.
+      if random.happens(0.5) { return sign(operation, wrongly: true) }
+      guard var copy = try await store.read({ try $0.signed(heads[0]) }) else { return nil }
+      copy = SignedOperation(
+        body: copy.body, suite: copy.suite, publicKey: copy.publicKey,
+        signature: [UInt8](repeating: 5, count: copy.signature.count))
+      return copy.encode()
+    case .parents:
+      let nobodys = store.suite.hash([UInt8.random(in: 0...255, using: &random)])
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0: return sign(altered(parents: [nobodys], previous: nil))
+      case 1: return sign(altered(parents: [nobodys] + heads.prefix(1), previous: nobodys))
+      // One in the past of another; and a `previous` that is somebody else's.
+      case 2 where heads != [store.database]:
+        return sign(altered(parents: [store.database] + heads.prefix(1), previous: nil))
+      default: return sign(altered(parents: heads, previous: store.database))
+      }
     }
   }
 

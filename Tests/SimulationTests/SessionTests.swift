@@ -3,8 +3,9 @@ import HeadwaterModel
 import HeadwaterSync
 import Testing
 
-/// How long a session waits for what it asked for, whatever signs of life come meanwhile.
-@Suite struct PatienceTests {
+/// A session step by step: what it says of what is written meanwhile, and how long it waits for what it asked for,
+/// whatever signs of life come.
+@Suite struct SessionTests {
   /// One side of a session, and what the other says by hand.
   struct Talk {
     let replica = CheapReplica(author: 1, genesis: MachineTests.genesis)
@@ -57,6 +58,22 @@ import Testing
       }
       return nil
     }
+  }
+
+  /// What is written after this side told its frontier, and before the peer has said who it is, is told in another
+  /// round: the first one ends with equal frontiers.
+  @Test func whatIsWrittenBeforeTheHello() throws {
+    var talk = Talk()
+    try talk.step(.start)
+    var random = Seeded(1)
+    let before = talk.replica.frontier()
+    let written = try #require(talk.replica.write(&random))
+    try talk.step(.announce([written]))
+    try talk.hear(
+      .hello(
+        .init(database: talk.replica.database, suite: 1, nonce: 9, isLive: true, credit: 1 << 20)))
+    try talk.hear(.frontier(round: 0, heads: before, isWhole: true))
+    #expect(talk.sent.contains(.frontier(round: 1, heads: [written], isWhole: true)))
   }
 
   @Test func aPeerThatOnlyPings() throws {
