@@ -5,6 +5,9 @@ import SQLiteDriver
 final class AncestryTable: AncestryStorage {
   private let db: Connection
   @exclusivity(unchecked) private var chains: [Int64: Chain] = [:]
+  /// Chains that are new or longer than the file says, until `flush`: a chain grows with every operation, and its length is
+  /// written once a commit.
+  @exclusivity(unchecked) private var unwritten: [Int64: Chain] = [:]
   private var count: Int64?
   /// Pairs of chains that have no entry at all, as nearly all pairs.
   @exclusivity(unchecked) private var empty: Set<Pair> = []
@@ -17,7 +20,7 @@ final class AncestryTable: AncestryStorage {
   init(_ db: Connection) { self.db = db }
 
   func chain(_ number: Int64) throws -> Chain {
-    if let chain = chains[number] { return chain }
+    if let chain = chains[number] ?? unwritten[number] { return chain }
     let statement = try db.cached(
       "SELECT length, base_chain, base_position, depth FROM chain WHERE number = ?")
     statement.bind(1, number)
@@ -45,17 +48,27 @@ final class AncestryTable: AncestryStorage {
   }
 
   func setChain(_ chain: Chain) throws {
+    // Counted from the file before any chain is missing there.
+    count = max(try chainCount, chain.number)
+    unwritten[chain.number] = chain
+    remember(chain)
+  }
+
+  /// Writes what is kept in memory; call before committing.
+  func flush() throws {
+    if unwritten.isEmpty { return }
     let statement = try db.cached(
       "INSERT INTO chain (number, length, base_chain, base_position, depth) VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET length = excluded.length"
     )
-    statement.bind(1, chain.number)
-    statement.bind(2, chain.length)
-    statement.bind(3, chain.base?.chain)
-    statement.bind(4, chain.base?.position)
-    statement.bind(5, chain.depth)
-    try statement.run()
-    remember(chain)
-    if let count { self.count = max(count, chain.number) }
+    for chain in unwritten.values.sorted(by: { $0.number < $1.number }) {
+      statement.bind(1, chain.number)
+      statement.bind(2, chain.length)
+      statement.bind(3, chain.base?.chain)
+      statement.bind(4, chain.base?.position)
+      statement.bind(5, chain.depth)
+      try statement.run()
+    }
+    unwritten.removeAll(keepingCapacity: true)
   }
 
   var chainCount: Int64 {

@@ -67,11 +67,13 @@ final class OperationTable {
   private var indexedUpTo: Int64 = 0
   private(set) var nextNumber: Int64 = 1
   let ancestry: Ancestry
+  private let ancestryTable: AncestryTable
 
   init(_ db: Connection, suite: any CryptoSuite, isWriter: Bool) throws {
     self.db = db
     self.suite = suite
-    ancestry = Ancestry(storage: AncestryTable(db))
+    ancestryTable = AncestryTable(db)
+    ancestry = Ancestry(storage: ancestryTable)
     keptRecords = isWriter ? 8_192 : 1_024
     if let stored = try StoreFile.meta(db, "locator") {
       indexedUpTo = stored.reduce(0) { $0 << 8 | Int64($1) }
@@ -447,6 +449,7 @@ final class OperationTable {
 
   /// Writes what is kept in memory until a commit; call before committing.
   func flush() throws {
+    try ancestryTable.flush()
     for number in dirtyAuthors.sorted() {
       let statement = try db.cached("UPDATE author SET highest = ? WHERE number = ?")
       statement.bind(1, authorsByNumber[number]?.highest)

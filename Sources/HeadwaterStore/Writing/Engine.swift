@@ -21,6 +21,9 @@ final class Engine {
   let evidence: Evidence
   /// The operations without children, by number.
   private(set) var frontier: Set<Int64>
+  /// What came into it and what left it since the last commit, in which the file learns of it.
+  private var newHeads: Set<Int64> = []
+  private var goneHeads: [Int64] = []
   /// Whether an operation was being added to the DAG when something failed: what is done so far must not be committed.
   private(set) var isHalfDone = false
   /// The numbers of the rows whose image before the operation was taken, in order.
@@ -179,7 +182,7 @@ final class Engine {
     ).with(verdict)
     try log.insert(
       record, body: body, signature: signature, author: &author, previous: operation.previous)
-    try advanceFrontier(parents: parents, to: record.number)
+    advanceFrontier(parents: parents, to: record.number)
     var arrival = Arrival(
       operation: operation, record: record, changes: changes, seesEverything: seesEverything)
     try enter(arrival)
@@ -209,22 +212,34 @@ final class Engine {
     }
   }
 
-  private func advanceFrontier(parents: [OperationRecord], to number: Int64) throws {
-    let remove = try db.cached("DELETE FROM frontier WHERE number = ?")
+  private func advanceFrontier(parents: [OperationRecord], to number: Int64) {
     for parent in parents where frontier.remove(parent.number) != nil {
-      remove.bind(1, parent.number)
-      try remove.run()
+      if newHeads.remove(parent.number) == nil { goneHeads.append(parent.number) }
     }
     frontier.insert(number)
+    newHeads.insert(number)
+  }
+
+  private func flushFrontier() throws {
+    let remove = try db.cached("DELETE FROM frontier WHERE number = ?")
+    for number in goneHeads.sorted() {
+      remove.bind(1, number)
+      try remove.run()
+    }
     let insert = try db.cached("INSERT INTO frontier (number) VALUES (?)")
-    insert.bind(1, number)
-    try insert.run()
+    for number in newHeads.sorted() {
+      insert.bind(1, number)
+      try insert.run()
+    }
+    goneHeads.removeAll(keepingCapacity: true)
+    newHeads.removeAll(keepingCapacity: true)
   }
 
   /// Writes everything that is kept in memory; call before committing.
   func flush() throws {
     try rows.flush()
     try log.flush()
+    try flushFrontier()
     // Now and then what no reader needs goes, in the commit that is being made anyway.
     if let retention, events.last - retainedUpTo >= retention.interval {
       retainedUpTo = events.last
