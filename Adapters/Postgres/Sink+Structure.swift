@@ -122,8 +122,7 @@ extension Sink {
       let quoted = dialect.quote(column.name)
       guard let check = dialect.typeCheck(column.type, column: quoted),
         !take({
-          $0.kind == .check && $0.columns == [column.name]
-            && (isSpelled($0, check))
+          $0.kind == .check && $0.columns == [column.name] && isSpelled($0, check)
         })
       else { continue }
       flaws.append(

@@ -226,6 +226,7 @@ public actor Mirror {
 
   func end() {
     isRunning = false
+    spent.letGo()
     wakeWaiters(all: true)
   }
 
