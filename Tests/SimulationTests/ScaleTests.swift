@@ -35,7 +35,15 @@ import Testing
 
   @Test(arguments: meshes) func aMesh(_ mesh: Mesh) async throws {
     var figures: [Figures] = []
-    for seed in Self.seeds { figures.append(try await measure(mesh, seed)) }
+    var fellApart = 0
+    for seed in Self.seeds {
+      if let measured = try await measure(mesh, seed) {
+        figures.append(measured)
+      } else {
+        fellApart += 1
+      }
+    }
+    try #require(!figures.isEmpty)
     let columns = figures[0].all.indices.map { column in
       let values = figures.map { $0.all[column] }.sorted()
       func show(_ value: Double) -> String {
@@ -45,10 +53,13 @@ import Testing
       return values.count == 1
         ? middle : "\(middle) (\(show(values[0])) to \(show(values[values.count - 1])))"
     }
-    print("| \(mesh.peers) | \(mesh.degree) | \(columns.joined(separator: " | ")) |")
+    print(
+      "| \(mesh.peers) | \(mesh.degree) | \(columns.joined(separator: " | ")) |"
+        + (fellApart == 0 ? "" : " in parts with \(fellApart) of \(Self.seeds.count) seeds"))
   }
 
-  private func measure(_ mesh: Mesh, _ seed: UInt64) async throws -> Figures {
+  /// Nil where chance has connected the mesh in parts, which stay as they are: here nobody ever changes peers.
+  private func measure(_ mesh: Mesh, _ seed: UInt64) async throws -> Figures? {
     var settings = Simulation.Settings()
     settings.replicas = mesh.peers
     settings.degree = mesh.degree
@@ -65,7 +76,10 @@ import Testing
     }
     for replica in replicas { replica.writesLong = false }
     let simulation = Simulation(seed: seed, settings, replicas: replicas)
-    #expect(try await simulation.run(), "seed \(seed)")
+    guard try await simulation.run() else {
+      #expect(simulation.parts > 1, "seed \(seed): not converged, though all are connected")
+      return nil
+    }
     let spread = simulation.written.compactMap { id, time in
       simulation.arrivals[id].flatMap { $0.count == mesh.peers - 1 ? $0.last - time : nil }
     }.sorted()

@@ -120,6 +120,22 @@ final class Simulation {
 
   var honest: [Int] { replicas.indices.filter { malice[$0] == nil } }
 
+  /// In how many parts the replicas are that no open connections join: in one, if all can hear of everything.
+  var parts: Int {
+    var rest = Set(replicas.indices)
+    var parts = 0
+    while let first = rest.popFirst() {
+      parts += 1
+      var queue = [first]
+      while let next = queue.popLast() {
+        for end in ends[next] where end.isOpen && rest.remove(end.peer) != nil {
+          queue.append(end.peer)
+        }
+      }
+    }
+    return parts
+  }
+
   // MARK: Time
 
   private func schedule(_ event: Event, in delay: Int64) { schedule(event, at: now + delay) }
