@@ -2,14 +2,14 @@
 # Fuzzes every decoder of bytes from a peer with the toolchain's libFuzzer: scripts/fuzz.sh [SECONDS [DECODER…]].
 #
 # Each begins with test vectors and with what earlier runs found (.build/fuzzing-corpus). An input on which one traps,
-# takes ten seconds or half a gigabyte is kept in .build/fuzzing-findings, and the exit code is 1. Such an input is
-# repeated with HEADWATER_FUZZ=DECODER .build/fuzzing/release/Fuzzing FILE.
+# takes ten seconds, half a gigabyte of memory or two gigabytes of address space is kept in .build/fuzzing-findings, and
+# the exit code is 1. Such an input is repeated with HEADWATER_FUZZ=DECODER .build/fuzzing/release/Fuzzing FILE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:-20}
 shift || true
-[[ $seconds =~ ^[0-9]+$ ]] || {
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || {
   echo "usage: scripts/fuzz.sh [SECONDS [DECODER…]]" >&2
   exit 64
 }
@@ -20,6 +20,8 @@ fi
 
 swift build --package-path Tests/Fuzzing --scratch-path .build/fuzzing -c release --sanitize=fuzzer \
   -Xswiftc -enable-testing --product Fuzzing
+# The runtime would print the stack and end the process before the fuzzer has kept the input.
+export SWIFT_BACKTRACE=enable=no
 program=$PWD/.build/fuzzing/release/Fuzzing
 findings=$PWD/.build/fuzzing-findings
 mkdir -p "$findings"
@@ -57,13 +59,16 @@ for decoder in "${decoders[@]}"; do
     schema | json | handshake) longest=4096 ;;
   esac
   code=0
-  HEADWATER_FUZZ=$decoder "$program" -max_total_time="$seconds" -max_len=$longest -len_control=20 \
-    -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=512 \
-    -artifact_prefix="$findings/$decoder-" "$corpus" > "$log" 2>&1 || code=$?
+  # Memory that is reserved and not touched counts as address space only.
+  (
+    ulimit -v 2097152
+    HEADWATER_FUZZ=$decoder exec "$program" -max_total_time="$seconds" -max_len=$longest \
+      -len_control=20 -timeout=10 -rss_limit_mb=512 -artifact_prefix="$findings/$decoder-" "$corpus"
+  ) > "$log" 2>&1 || code=$?
   echo "$decoder: exit $code, $(grep -E '(DONE|cov:)' "$log" | tail -n 1 | sed -E 's/^#([0-9]+).*cov: ([0-9]+).*/\1 inputs, \2 edges/')"
   if ((code != 0)); then
     status=1
-    grep -vE '^#[0-9]+|^INFO|NEW_FUNC' "$log" | head -n 40
+    grep -vE '^#[0-9]+|^INFO|NEW_FUNC' "$log" | head -n 40 || true
   fi
 done
 exit $status

@@ -41,39 +41,52 @@ extension Sink {
 
   /// How this server spells the checks of columns' types, by the checks as they are declared.
   ///
-  /// It rewrites what it is given, each version in its own way, so it is asked once a connection: by tables that are
-  /// never seen. Where the mirror may make none a check is known by its column only. Call it before a transaction that
+  /// It rewrites what it is given, each version in its own way, so it is asked once a connection, table by table: by
+  /// tables that are never seen. Where the mirror may make none a check is known by its column only. Call it before a transaction that
   /// only reads.
   func learnChecks(_ plan: RelationalPlan) throws {
-    var checks: [(declared: String, column: String)] = []
-    for column in plan.tables.flatMap(\.columns) {
-      let quoted = dialect.quote(column.name)
-      if let check = dialect.typeCheck(column.type, column: quoted),
-        spelledChecks[Array(check.utf8)] == nil,
-        !checks.contains(where: { utf8Compare($0.declared, check) == 0 })
-      {
-        checks.append((check, "\(quoted) \(column.nativeType)"))
+    for table in plan.tables {
+      var unknown: [(column: String, declared: String, sql: String)] = []
+      for column in table.columns {
+        let quoted = dialect.quote(column.name)
+        if let check = dialect.typeCheck(column.type, column: quoted),
+          spelledChecks[Array(check.utf8)] == nil
+        {
+          unknown.append((column.name, check, "\(quoted) \(column.nativeType) CHECK (\(check))"))
+        }
       }
+      if try !unknown.isEmpty && !learn(unknown) { return }
     }
-    if checks.isEmpty { return }
+  }
+
+  /// Makes a table of the columns, reads its checks, and undoes it all, so that no lock outlives it. False where no table
+  /// can be made.
+  private func learn(_ columns: [(column: String, declared: String, sql: String)]) throws -> Bool {
     let isInside = connection.isInTransaction
     try connection.execute(isInside ? "SAVEPOINT headwater_checks" : "BEGIN")
+    var isAllowed = true
     do throws(ServerError) {
-      for (declared, column) in checks {
-        try connection.execute(
-          "CREATE TEMPORARY TABLE headwater_check (\(column) CHECK (\(declared)))")
-        // Not prepared: the name would go on meaning the first of the tables.
-        let found = try connection.execute(
-          "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' "
-            + "AND conrelid = 'pg_temp.headwater_check'::regclass")
-        if found.rowCount == 1 { spelledChecks[Array(declared.utf8)] = found.text(0, 0) }
-        try connection.execute("DROP TABLE pg_temp.headwater_check")
+      try connection.execute(
+        "CREATE TEMPORARY TABLE headwater_check (\(columns.map(\.sql).joined(separator: ", ")))")
+      // Not prepared: the name would go on meaning the first of the tables.
+      let found = try connection.execute(
+        "SELECT a.attname, pg_get_constraintdef(k.oid) FROM pg_constraint AS k JOIN pg_attribute AS a "
+          + "ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] WHERE k.contype = 'c' "
+          + "AND k.conrelid = 'pg_temp.headwater_check'::regclass")
+      for row in 0..<found.rowCount {
+        let name = found.text(row, 0)
+        guard let column = columns.first(where: { utf8Compare($0.column, name) == 0 }) else {
+          continue
+        }
+        spelledChecks[Array(column.declared.utf8)] = found.text(row, 1)
       }
     } catch {
       // No right to make tables, or a server or transaction that only reads.
       guard error.sqlState == "42501" || error.sqlState == "25006" else { throw error }
+      isAllowed = false
     }
     try connection.execute(isInside ? "ROLLBACK TO headwater_checks" : "ROLLBACK")
+    return isAllowed
   }
 
   /// What is wrong with a table; nil as the shape is a table that is not there.

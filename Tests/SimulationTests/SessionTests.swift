@@ -99,6 +99,44 @@ import Testing
     #expect(try talk.wait(1_000, .ping) != nil)
   }
 
+  /// What this side asks for stands in line behind what it sends: a peer that still takes that owes nothing yet.
+  @Test func aPeerThatIsStillTaking() throws {
+    var talk = Talk()
+    var random = Seeded(3)
+    talk.replica.writesLong = false
+    for _ in 0..<2_000 { _ = talk.replica.write(&random) }
+    try talk.step(.start)
+    try talk.hear(
+      .hello(
+        .init(database: talk.replica.database, suite: 1, nonce: 9, isLive: true, credit: 1 << 16)))
+    try talk.hear(
+      .frontier(round: 0, heads: [CheapReplica.suite.hash([1])], isWhole: true))
+    // The peer lacks all but the first, and has others.
+    let ids = talk.replica.operations.all.map(\.id.prefix)
+    try talk.hear(
+      .ranges(
+        round: 0,
+        RangeMessage([.init(upTo: .end, .list([talk.replica.database.prefix, 77]))])))
+    #expect(talk.sent.contains { if case .want = $0 { true } else { false } })
+    try talk.hear(.want(Array(ids.dropFirst().prefix(1_900))))
+    for _ in 0..<5 {
+      #expect(try talk.wait(110, .ping) == nil)
+      try talk.hear(.credit(8_192))
+    }
+    // Credit for what was never sent is a sign of life like any other.
+    for _ in 0..<40 where !talk.session.isClosed {
+      _ = try talk.wait(10, .credit(1 << 16))
+    }
+    #expect(talk.error?.code == .timeout)
+  }
+
+  @Test func anEmptyAnswer() throws {
+    var talk = Talk()
+    try talk.begin()
+    try talk.hear(.absent([]))
+    #expect(talk.error?.code == .malformed)
+  }
+
   /// A store that is slow is not the peer's fault, nor is a live session in which nothing is asked for.
   @Test func nothingThatIsOwed() throws {
     var talk = Talk()

@@ -118,6 +118,7 @@ public final class MeshNode: Sendable {
             // The operation that removes it may be on its way to it: it should hear that much, and why it is let go.
             try? await Task.sleep(for: attention)
             guard !Task.isCancelled else { break }
+            guard await !mayConnect() else { continue }
             observe(.refused(peer))
             await channel.close()
             return .unwelcome

@@ -98,7 +98,7 @@ extension Session {
     case .absent(let ids):
       let absent = ids.filter { asked.remove($0) != nil }
       plan.release(absent, of: number)
-      guard absent.count == ids.count else {
+      guard absent.count == ids.count, !ids.isEmpty else {
         throw SyncError(.malformed, "the peer lacks what nobody asked for")
       }
       absences += absent.count
@@ -215,6 +215,11 @@ extension Session {
       guard credit >= 0, bytes <= UInt64(Limits.operationBytes) else {
         throw SyncError(.malformed, "the peer allows more than can be")
       }
+      if uncredited > 0 {
+        // It is taking what was sent before that for which it owes something.
+        uncredited = max(0, uncredited - Int(bytes))
+        if bytes > 0 { owedSince = nil }
+      }
     default: break
     }
   }
@@ -225,6 +230,7 @@ extension Session {
       if let piece = pieces.first {
         pieces.removeFirst()
         credit -= piece.bytes.count
+        uncredited += piece.bytes.count
         report.operationBytesSent += piece.bytes.count
         send(.part(isLast: piece.isLast, piece.bytes), &out)
         continue
@@ -254,6 +260,7 @@ extension Session {
       }
       if !batch.isEmpty {
         credit -= bytes
+        uncredited += bytes
         report.operationsSent += batch.count
         report.operationBytesSent += bytes
         isFruitful = true

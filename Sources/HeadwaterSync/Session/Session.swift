@@ -75,6 +75,9 @@ public struct Session: Sendable {
   var lastSent: Int64
   /// Since when nothing has come of what was asked for, seen at a tick; nil while nothing is owed.
   var owedSince: Int64?
+  /// Bytes of operations that were sent and that the peer has not allowed again: it may not have heard of anything behind
+  /// them.
+  var uncredited = 0
   var idleBudget = SyncLimits.idleMessages
   var budgetAt: Int64
 
