@@ -13,13 +13,14 @@ if [[ -n ${HEADWATER_TEST_MONGODB:-} ]]; then
   echo "$HEADWATER_TEST_MONGODB"
   exit 0
 fi
-if [[ ! -x $folder/bin/secantusd-py ]]; then
-  say "Installing SecantusDB $version from PyPI into $folder, for tests only."
+if [[ ! -x $folder/bin/secantusd-py ]] || ! "$folder/bin/python" -c 'import jsonschema' 2>/dev/null; then
+  say "Installing SecantusDB $version and jsonschema from PyPI into $folder, for tests only."
   rm -rf "$folder"
   if ! python3 -m venv "$folder" >&2; then
     say "python3 cannot make a virtual environment: on Debian install python3-venv."
     exit 1
   fi
-  "$folder/bin/pip" install --quiet --disable-pip-version-check "secantusdb==$version" >&2
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "secantusdb==$version" \
+    'jsonschema>=4.10,<5' >&2
 fi
 echo "$PWD/$folder/bin/secantusd-py"

@@ -27,6 +27,8 @@ public actor Mirror {
 
   private var machine: MirrorMachine
   private var isRunning = false
+  /// Whether what runs only brings the sink up to date for a caller, who did not ask for a run.
+  private var isCatchingUp = false
   /// The next page of a snapshot, read while the one before it was applied.
   private var ahead: ReadAhead?
   /// The batch of the last page, to be let go while the next one is applied.
@@ -101,13 +103,21 @@ public actor Mirror {
 
   /// Mirrors until the goal is reached.
   ///
+  /// Begins when a `synchronise()` or `rebuild()` that is under way in another task is done.
+  ///
   /// - Throws: `MirrorError` where a person has to act; `CancellationError` when the task is cancelled, with the
   ///   batch under way finished or undone, as its adapter does it.
   public func run(until goal: Goal = .forever) async throws {
-    switch goal {
-    case .forever: try await drive(to: .never)
-    case .head: try await drive(to: .position(try await currentHead().position))
+    let target: Target =
+      switch goal {
+      case .forever: .never
+      case .head: .position(try await currentHead().position)
+      }
+    while isCatchingUp {
+      await waitForRun(to: .never)
+      try Task.checkCancellation()
     }
+    try await drive(to: target)
   }
 
   /// Brings the sink to where the source is now, and returns what it then holds.
@@ -147,6 +157,8 @@ public actor Mirror {
       if isRunning {
         if !isReached(target) { await waitForRun(to: target) }
       } else {
+        isCatchingUp = true
+        defer { isCatchingUp = false }
         try await drive(to: target)
       }
       try Task.checkCancellation()

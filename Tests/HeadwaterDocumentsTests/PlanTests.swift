@@ -232,8 +232,14 @@ import Testing
                   if validator.is_valid(broken): print(name, "too lenient"); sys.exit(1)
       print(count)
       """
-    let result = try run("python3", ["-c", script, folder.path])
-    if result.status == 77, ProcessInfo.processInfo.environment["CI"] != "true" {
+    // scripts/test.sh installs the validator beside the document server.
+    let environment = ProcessInfo.processInfo.environment
+    let beside = environment["HEADWATER_TEST_MONGODB"].map {
+      URL(fileURLWithPath: $0).deletingLastPathComponent().appendingPathComponent("python").path
+    }
+    let python = beside.flatMap { FileManager.default.isExecutableFile(atPath: $0) ? $0 : nil }
+    let result = try run(python ?? "python3", ["-c", script, folder.path])
+    if result.status == 77, environment["CI"] != "true" {
       print("note: the Python package jsonschema is missing, so documents were not validated")
       return
     }

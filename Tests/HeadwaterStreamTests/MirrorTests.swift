@@ -93,6 +93,24 @@ import Testing
     expectEqual(memory, source)
   }
 
+  @Test func `a run begins when a task that only catches up is done`() async throws {
+    let source = Fixture.source(rows: 5)
+    let gate = GatedAdapter()
+    let mirror = mirror(source, gate)
+    let catchingUp = Task { try await mirror.synchronise() }
+    await gate.reached()
+    let running = Task { try await mirror.run() }
+    // Far enough for the run to find the mirror taken.
+    for _ in 0..<1_000 { await Task.yield() }
+    await gate.open()
+    _ = try await catchingUp.value
+    source.commit([Fixture.put(7, "written")])
+    _ = try await mirror.synchronise()
+    #expect(gate.base.row("Note", Fixture.key(7))?.text("text") == "written")
+    running.cancel()
+    await #expect(throws: CancellationError.self) { try await running.value }
+  }
+
   @Test func `runs once at a time`() async throws {
     let source = Fixture.source(rows: 1)
     let mirror = mirror(source, MemoryAdapter())
@@ -153,6 +171,36 @@ final class DeafSource: ChangeSource {
   func report(_ status: MirrorStatus) async throws(SourceError) {
     throw SourceError("Nobody listens.")
   }
+}
+
+/// An adapter in memory whose first call waits until it is let through.
+actor GatedAdapter: Adapter {
+  nonisolated let base = MemoryAdapter()
+  private var isOpen = false
+  private var isReached = false
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private var watching: [CheckedContinuation<Void, Never>] = []
+
+  /// Returns when somebody waits at the gate.
+  func reached() async {
+    if !isReached { await withCheckedContinuation { watching.append($0) } }
+  }
+
+  func open() {
+    isOpen = true
+    for waiter in waiting { waiter.resume() }
+    waiting = []
+  }
+
+  func checkpoint() async throws(AdapterError) -> Checkpoint? {
+    isReached = true
+    for watcher in watching { watcher.resume() }
+    watching = []
+    if !isOpen { await withCheckedContinuation { waiting.append($0) } }
+    return try await base.checkpoint()
+  }
+
+  func apply(_ batch: ChangeBatch) async throws(AdapterError) { try await base.apply(batch) }
 }
 
 /// A source of which every second call fails.
