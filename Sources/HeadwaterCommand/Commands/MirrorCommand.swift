@@ -155,16 +155,19 @@ struct MirrorSink: Sendable {
   }
 }
 
-/// Watches a mirror run: shows how far it is, and says when it has to try again.
+/// Watches a mirror run: shows how far it is, and says when it has to try again, and why it fills a sink anew.
 final class MirrorWatch: Sendable {
   private let sink: String
   private let isShown: Bool
+  private let isAskedToFill: Bool
   private let state = Mutex<(line: ProgressLine, applied: Int, note: String?)>(
     (ProgressLine(), 0, nil))
 
-  init(sink: String, isShown: Bool) {
+  /// - Parameter isAskedToFill: whether somebody wants the sink filled anew, and need not be told why it is.
+  init(sink: String, isShown: Bool, isAskedToFill: Bool = false) {
     self.sink = sink
     self.isShown = isShown
+    self.isAskedToFill = isAskedToFill
   }
 
   /// Changes and rows applied so far.
@@ -173,11 +176,16 @@ final class MirrorWatch: Sendable {
   func note(_ progress: MirrorProgress) {
     state.withLock { state in
       state.applied = progress.applied
-      if progress.state == .retrying, let note = progress.note, note != state.note {
+      let isFilling = progress.stage == .filling && !isAskedToFill
+      let note = progress.state == .retrying || isFilling ? progress.note : nil
+      if let note, note != state.note {
         state.line.clear()
-        Output.error.say("headwater: \(sink): \(note); trying again")
+        Output.error.say(
+          progress.state == .retrying
+            ? "headwater: \(sink): \(note); trying again"
+            : "headwater: \(sink): filling it anew beside what readers see: \(note)")
       }
-      state.note = progress.state == .retrying ? progress.note : nil
+      state.note = note
       guard isShown else { return }
       var text = "\(progress.stage.rawValue)  \(Figures.count(progress.applied)) changes"
       text += "  \(Figures.count(Int(progress.rate)))/s"

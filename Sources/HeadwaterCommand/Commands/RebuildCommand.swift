@@ -25,7 +25,7 @@ struct RebuildCommand: AsyncParsableCommand {
     let store = try Headwater.open(store, forWriting: false)
     let clock = ContinuousClock()
     let start = clock.now
-    let watch = MirrorWatch(sink: url.text, isShown: Output.error.isTerminal)
+    let watch = MirrorWatch(sink: url.text, isShown: Output.error.isTerminal, isAskedToFill: true)
     let mirror = try await url.mirror(of: store, name: name) { watch.note($0) }
     defer { watch.clear() }
     let checkpoint = try await mirror.rebuild()
