@@ -14,9 +14,6 @@ shift || true
   exit 64
 }
 decoders=("$@")
-if ((${#decoders[@]} == 0)); then
-  decoders=(message session ranges operation packed frames handshake exchange bundle schema json)
-fi
 
 swift build --package-path Tests/Fuzzing --scratch-path .build/fuzzing -c release --sanitize=fuzzer \
   -Xswiftc -enable-testing --product Fuzzing
@@ -25,6 +22,7 @@ export SWIFT_BACKTRACE=enable=no
 program=$PWD/.build/fuzzing/release/Fuzzing
 findings=$PWD/.build/fuzzing-findings
 mkdir -p "$findings"
+if ((${#decoders[@]} == 0)); then read -ra decoders < <("$program"); fi
 
 # The test vectors of the protocol, and the files that a decoder reads as text.
 seeds() { # DECODER FOLDER

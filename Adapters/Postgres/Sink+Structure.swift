@@ -42,8 +42,8 @@ extension Sink {
   /// How this server spells the checks of columns' types, by the checks as they are declared.
   ///
   /// It rewrites what it is given, each version in its own way, so it is asked once a connection, table by table: by
-  /// tables that are never seen. Where the mirror may make none a check is known by its column only. Call it before a transaction that
-  /// only reads.
+  /// tables that are never seen. Where the mirror may make none a check is known by its column only. Call it before a
+  /// transaction that only reads.
   func learnChecks(_ plan: RelationalPlan) throws {
     for table in plan.tables {
       var unknown: [(column: String, declared: String, sql: String)] = []

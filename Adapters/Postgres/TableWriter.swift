@@ -13,8 +13,8 @@ final class TableWriter {
   private let cells: [Cell]
 
   private struct Cell {
-    /// The field whose value it is; negative where it is found within one.
-    let field: Int
+    /// The field whose value it is; nil where it is found within one.
+    let field: Int?
     let form: WireForm
   }
 
@@ -22,7 +22,7 @@ final class TableWriter {
     self.table = table
     self.hasProvenance = hasProvenance
     target = Places.qualified(place, table.name)
-    cells = table.columns.map { Cell(field: $0.wholeField ?? -1, form: WireForm($0.type)) }
+    cells = table.columns.map { Cell(field: $0.wholeField, form: WireForm($0.type)) }
   }
 
   // MARK: Statements
@@ -91,10 +91,11 @@ final class TableWriter {
   /// A column is not taken out of the table for it: that would count up and down each of its names for every value.
   @inline(__always)
   private func append(_ column: Int, of row: Row, to buffer: WireBuffer) -> Bool {
-    let cell = cells[column]
-    return ValueCodec.append(
-      cell.field >= 0 ? row.values[cell.field] : table.columns[column].value(in: row),
-      as: cell.form, to: buffer)
+    let form = cells[column].form
+    if let field = cells[column].field {
+      return ValueCodec.append(row.values[field], as: form, to: buffer)
+    }
+    return ValueCodec.append(table.columns[column].value(in: row), as: form, to: buffer)
   }
 
   /// An array for each column, of the rows that the changes leave.

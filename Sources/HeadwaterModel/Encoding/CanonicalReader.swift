@@ -171,7 +171,7 @@ public struct CanonicalReader: Sendable {
     let range = offset..<offset + length
     let decoded = bytes.withUnsafeBufferPointer { all -> String? in
       let text = UnsafeBufferPointer(rebasing: all[range])
-      return holdsNUL(text) ? nil : String(utf8: text)
+      return containsZero(text) ? nil : String(utf8: text)
     }
     guard let decoded else {
       throw DecodingError("text that is not UTF-8 without NUL", offset: start)

@@ -50,7 +50,7 @@ func firstInvalidUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
 }
 
 /// Whether one of the bytes is zero. Looks at all of them, which is faster than to stop at the first.
-func holdsNUL(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+func containsZero(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
   var found = false
   for byte in bytes where byte == 0 { found = true }
   return found
@@ -59,6 +59,6 @@ func holdsNUL(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
 extension String {
   /// Whether U+0000 is in the text, looked for in its bytes at once where they lie together.
   var holdsNUL: Bool {
-    utf8.withContiguousStorageIfAvailable(HeadwaterModel.holdsNUL) ?? utf8.contains(0)
+    utf8.withContiguousStorageIfAvailable(containsZero) ?? utf8.contains(0)
   }
 }

@@ -280,7 +280,7 @@ public struct Session: Sendable {
       guard now - lastReceived < options.timeout else {
         throw SyncError(.timeout, "nothing came from the peer in \(options.timeout / 1_000) s")
       }
-      try dun()
+      try expectWhatIsOwed()
       try proceed(view, &out)
     } catch let error as SyncError {
       close(error, &out)
@@ -323,7 +323,7 @@ public struct Session: Sendable {
   /// Ends the session with a peer that gives signs of life, and nothing of what it was asked for and may send.
   ///
   /// Only operations are owed at once. An answer in a comparison may have to wait for what the peer fetches from others.
-  private mutating func dun() throws(SyncError) {
+  private mutating func expectWhatIsOwed() throws(SyncError) {
     let isOwed =
       (!asked.isEmpty || !askedIDs.isEmpty || isStreaming) && allowance > 0 && delivering.isEmpty
     guard isOwed else {

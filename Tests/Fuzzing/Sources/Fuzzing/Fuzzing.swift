@@ -15,10 +15,14 @@ import Glibc
 import Darwin
 #endif
 
-/// What libFuzzer calls first. With HEADWATER_FUZZ_SEEDS the decoder's seeds are written into that folder, and that is
-/// all.
+/// What libFuzzer calls first. Where HEADWATER_FUZZ names no decoder their names are printed, and with
+/// HEADWATER_FUZZ_SEEDS the decoder's seeds are written into that folder; and that is all.
 @_cdecl("LLVMFuzzerInitialize")
 public func begin(_: UnsafeMutableRawPointer?, _: UnsafeMutableRawPointer?) -> CInt {
+  guard getenv("HEADWATER_FUZZ") != nil else {
+    print(Decoder.names)
+    exit(0)
+  }
   guard let folder = getenv("HEADWATER_FUZZ_SEEDS").map({ String(cString: $0) }) else { return 0 }
   for (number, seed) in Decoder.chosen.seeds.enumerated() {
     guard let file = fopen("\(folder)/own-\(number)", "w") else { exit(74) }
@@ -46,12 +50,13 @@ enum Decoder: String, CaseIterable {
   static let chosen: Decoder = {
     let name = getenv("HEADWATER_FUZZ").map { String(cString: $0) } ?? ""
     guard let found = Decoder(rawValue: name) else {
-      let names = allCases.map(\.rawValue).joined(separator: " ")
       print("HEADWATER_FUZZ is to be one of: \(names)")
       exit(64)
     }
     return found
   }()
+
+  static var names: String { allCases.map(\.rawValue).joined(separator: " ") }
 
   static let suite = SodiumSuite()
 

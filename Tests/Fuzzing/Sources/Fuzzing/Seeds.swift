@@ -21,7 +21,7 @@ extension Decoder {
       [
         PeerExchange(
           listeningPort: 4_000,
-          addresses: ["127.0.0.1:1", "[::1]:2"].compactMap { try? PeerAddress($0) }
+          addresses: ["127.0.0.1:1", "[::1]:2"].compactMap { PeerAddress($0) }
         ).encoded
       ]
     case .handshake: [[UInt8](repeating: 9, count: 140)]
