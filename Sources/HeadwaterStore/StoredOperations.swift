@@ -83,8 +83,18 @@ public final class StoredOperations: OperationSet {
     try numbers(of: id.prefix).first { try log.record($0).id == id }
   }
 
-  /// The operation with that local number, as it travels.
-  public func signed(_ number: Int64) throws -> SignedOperation { try log.signed(number) }
+  /// The operation with that local number, its id, and the operation on whose word it was taken; nil where its own
+  /// signature was checked.
+  public func travelling(_ number: Int64) throws -> (
+    id: Digest, signed: SignedOperation, voucher: Digest?
+  ) {
+    try log.travelling(number)
+  }
+
+  /// The operations that prove the one with that number (`Vouching.prove`); none where its own signature is good.
+  public func witnesses(for number: Int64) throws -> [SignedOperation] {
+    try log.witnesses(for: number)
+  }
 
   /// How many questions `missing` may ask at most.
   static let maximumQuestions = 50_000

@@ -98,7 +98,10 @@ import Testing
   @Test func aMillionThatWait() throws {
     // The room alone: an operation is an operation, whatever its bytes are.
     var room = WaitingRoom(maximumOperations: 10_000, maximumBytes: 64 << 20)
-    let operation = operation(2, store.database, "x")
+    let signed = operation(2, store.database, "x")
+    func item(_ number: Int) -> VerifiedOperations.Item {
+      VerifiedOperations.Item(signed: signed, id: digest(number), operation: nil)
+    }
     func digest(_ number: Int) -> Digest {
       var bytes = [UInt8](repeating: 0, count: 32)
       withUnsafeBytes(of: UInt64(bitPattern: Int64(number))) {
@@ -108,7 +111,7 @@ import Testing
     }
     var evicted = 0
     for number in 0..<1_000_000 {
-      evicted += room.add(operation, id: digest(number), missing: digest(-number - 1)).count
+      evicted += room.add(item(number), missing: digest(-number - 1)).count
     }
     #expect(room.count == 10_000 && evicted == 990_000)
     #expect(room.missing.count == 10_000)
@@ -117,7 +120,7 @@ import Testing
     // By bytes, too.
     var narrow = WaitingRoom(maximumOperations: .max, maximumBytes: 100_000)
     for number in 0..<10_000 {
-      _ = narrow.add(operation, id: digest(number), missing: digest(-1))
+      _ = narrow.add(item(number), missing: digest(-1))
       #expect(narrow.bytes <= 100_000)
     }
     #expect(narrow.release(waitingFor: digest(-1)).count > 100 && narrow.bytes == 0)

@@ -202,16 +202,17 @@ import Testing
     let made = try await store!.read { try $0.frontier() }
     store = nil
     do {
-      // What format 1 had: no tables of verdicts, no kinds of changes, no canonical order.
+      // What format 1 had: no tables of verdicts, no kinds of changes, no canonical order, no witnesses.
       let db = try Connection(path: path, mode: .readWrite)
       for table in [
         "authority", "question", "reliance", "bond", "claim", "contest", "quarrel", "spill", "span",
-        "span_keys",
+        "span_keys", "testimony",
       ] {
         try db.execute("DROP TABLE \(table)")
       }
       try db.execute("DROP INDEX touch_life")
       try db.execute("ALTER TABLE touch DROP COLUMN kinds")
+      try db.execute("ALTER TABLE operation DROP COLUMN voucher")
       try db.execute("UPDATE row SET flags = flags & 7")
       try db.execute("PRAGMA user_version = 1")
     }

@@ -4,19 +4,21 @@ import Testing
 
 @testable import HeadwaterStore
 
-/// Every operation is proven by its own signature, and by nothing else (decision 0043).
+/// Operations are proven by their own signatures, or by an operation that names them and came with them; and whatever is
+/// in a store can be proven to others (decision 0050).
 @Suite struct VerifiedOperationsTests {
   private let scenario: Scenario
   private var store: Store { scenario.store }
 
   init() throws { scenario = try Scenario() }
 
-  private func operation(_ author: UInt8, _ parent: Digest, _ name: String, previous: Digest?)
-    -> SignedOperation
-  {
+  private func operation(
+    _ author: UInt8, _ parents: [Digest], _ name: String, previous: Digest?
+  ) -> SignedOperation {
     Scenario.sign(
       HeadwaterLog.Operation(
-        kind: .ordinary(database: store.database, schema: store.database), parents: [parent],
+        kind: .ordinary(database: store.database, schema: store.database),
+        parents: parents.sorted(),
         author: Fixture.signer(author).principal, previous: previous, time: 0,
         changes: [scenario.change(.create, "Item", key(name))]), by: Fixture.signer(author))
   }
@@ -28,7 +30,7 @@ import Testing
     for step in 0..<count {
       let last = result.last.map(id)
       result.append(
-        operation(author, last ?? store.database, "\(author)-\(step)", previous: last))
+        operation(author, [last ?? store.database], "\(author)-\(step)", previous: last))
     }
     return result
   }
@@ -44,29 +46,188 @@ import Testing
     if case .admitted = answer { true } else { false }
   }
 
-  @Test(arguments: [1, 7, 8, 9, 100, 1_000]) func manyAtOnceAreInOrder(count: Int) async throws {
-    var run = chain(2, count)
-    let bad = count / 2
-    run[bad] = spoil(run[bad])
-    let verified = await VerifiedOperations(run, suite: Fixture.suite)
-    #expect(verified.items.map(\.id) == run.map(id))
-    for (index, item) in verified.items.enumerated() {
-      #expect((item.problem == nil) == (index != bad), "\(index) of \(count)")
+  private func isRejected(_ answer: Store.Reception) -> Bool {
+    if case .rejected = answer { true } else { false }
+  }
+
+  /// What the store would send of an operation to prove it.
+  private func witnesses(_ signed: SignedOperation) async throws -> [SignedOperation] {
+    let id = id(signed)
+    return try await store.read { snapshot in
+      let operations = try snapshot.operations()
+      let number = try #require(try operations.number(of: id))
+      return try operations.witnesses(for: number)
     }
   }
 
-  /// A later operation of the author's vouches for nothing: it may be rejected, and then nobody could prove the
-  /// earlier one to anybody ever again.
-  @Test func aGoodSuccessorProvesNothing() async throws {
-    let bad = spoil(operation(2, store.database, "x", previous: nil))
-    let good = operation(2, id(bad), "y", previous: id(bad))
+  private func expectProven(_ some: [SignedOperation]) async throws {
+    for signed in some {
+      let witnesses = try await witnesses(signed)
+      let isSigned = Fixture.suite.verify(
+        signed.signature, of: id(signed), by: signed.publicKey)
+      #expect(isSigned == witnesses.isEmpty)
+      #expect(isSigned || Vouching.prove(signed, witnesses, suite: Fixture.suite))
+    }
+  }
+
+  @Test(arguments: [1, 7, 8, 9, 64, 65, 100, 1_000])
+  func manyAtOnceAreInOrder(count: Int) async throws {
+    var run = chain(2, count)
+    // Badly signed, and with nothing after it that would vouch for it.
+    run[count - 1] = spoil(run[count - 1])
+    let verified = await VerifiedOperations(run, suite: Fixture.suite)
+    #expect(verified.items.map(\.id) == run.map(id))
+    for (index, item) in verified.items.enumerated() {
+      #expect((item.problem == nil) == (index != count - 1), "\(index) of \(count)")
+    }
+  }
+
+  @Test func aRunTakesFewSignatures() {
+    let run = chain(2, 1_000)
+    let runs = SignatureRuns(
+      run.map {
+        SignatureRuns.Member(
+          id: id($0), operation: try! Operation.decode($0.body), byteCount: $0.body.count)
+      })
+    #expect(runs.ends().count == 1 + 999 / Vouching.steps)
+  }
+
+  /// Random chains, forks, sizes and signatures: exactly those are proven that the definition says are.
+  @Test(arguments: 0..<60 as Range<UInt64>) func provenIsWhatADefinitionSays(seed: UInt64) async {
+    var random = Seeded(seed)
+    let badness = [0, 0.02, 0.5, 0.9, 0.97][Int(seed % 5)]
+    var all: [SignedOperation] = []
+    var good: [Bool] = []
+    var ends: [Digest?] = [nil, nil, nil]
+    for step in 0..<Int.random(in: 1...400, using: &random) {
+      let author = Int.random(in: 0..<3, using: &random)
+      // Now and then a fork.
+      if Int.random(in: 0..<40, using: &random) == 0 {
+        ends[author] = all.randomElement(using: &random).flatMap { signed in
+          (try? Operation.decode(signed.body))?.author
+            == Fixture.signer(UInt8(author + 2)).principal ? id(signed) : nil
+        }
+      }
+      // And now and then one that is too long to vouch, or to be vouched for.
+      let name =
+        switch Int.random(in: 0..<60, using: &random) {
+        case 0: String(repeating: "x", count: 5_000)
+        case 1: String(repeating: "x", count: 70_000)
+        default: ""
+        }
+      let signed = operation(
+        UInt8(author + 2), [ends[author] ?? store.database], "\(step)\(name)",
+        previous: ends[author])
+      let isGood = Double.random(in: 0..<1, using: &random) >= badness
+      ends[author] = id(signed)
+      all.append(isGood ? signed : spoil(signed))
+      good.append(isGood)
+    }
+    let order = all.indices.shuffled(using: &random)
+    let decoded = all.map { try! Operation.decode($0.body) }
+    let ids = all.map(id)
+    func steps(_ index: Int, _ left: Int) -> Int? {
+      if good[index] { return 0 }
+      guard left > 0, all[index].body.count <= Vouching.vouchedBytes else { return nil }
+      return all.indices.filter {
+        decoded[$0].previous == ids[index] && all[$0].body.count <= Vouching.voucherBytes
+      }.compactMap { steps($0, left - 1) }.min().map { $0 + 1 }
+    }
+    let verified = await VerifiedOperations(order.map { all[$0] }, suite: Fixture.suite)
+    for (place, index) in order.enumerated() {
+      let item = verified.items[place]
+      let isProven = steps(index, Vouching.steps) != nil
+      #expect((item.problem == nil) == isProven, "seed \(seed), \(index)")
+      guard isProven else { continue }
+      let witnesses = verified.witnesses(of: place)
+      #expect(
+        witnesses.isEmpty || Vouching.prove(all[index], witnesses, suite: Fixture.suite),
+        "seed \(seed), \(index)")
+    }
+  }
+
+  @Test func aSuccessorThatEntersVouches() async throws {
+    let bad = spoil(operation(2, [store.database], "x", previous: nil))
+    let good = operation(2, [id(bad)], "y", previous: id(bad))
     let answers = try await store.receive([bad, good])
+    #expect(answers.allSatisfy(isAdmitted))
+    #expect(try await witnesses(bad) == [good])
+    try await expectProven([bad, good])
+  }
+
+  /// Whether it came as an operation that can never enter, one that waits, or as a witness alone: what it vouches for
+  /// is in, and can be passed on.
+  @Test(arguments: 0..<3) func aSuccessorThatDoesNotEnterVouchesToo(kind: Int) async throws {
+    let bad = [spoil(operation(2, [store.database], "x", previous: nil))]
+    let second = spoil(operation(2, [id(bad[0])], "y", previous: id(bad[0])))
+    let stranger = Fixture.suite.hash([1])
+    let end =
+      switch kind {
+      case 0: operation(2, [id(second), store.database], "z", previous: id(second))
+      case 1: operation(2, [id(second), stranger], "z", previous: id(second))
+      default: operation(2, [id(second)], "z", previous: id(second))
+      }
+    let verified =
+      kind == 2
+      ? await VerifiedOperations(bad + [second], witnesses: [end], suite: Fixture.suite)
+      : await VerifiedOperations(bad + [second, end], suite: Fixture.suite)
+    let answers = try await store.deliver(verified).answers
+    #expect(isAdmitted(answers[0]) && isAdmitted(answers[1]))
+    if kind == 0 { #expect(isRejected(answers[2])) }
+    #expect(try await witnesses(bad[0]) == [second, end])
+    #expect(try await witnesses(second) == [end])
+    try await expectProven(bad + [second])
+    #expect(try await store.verifyDeep().differences == [])
+
+    // Passed on alone, each with its witnesses.
+    let other = try Store.replicate(
+      at: nil, genesis: try await store.read { [store] in try $0.signed(store.database)! },
+      suite: Fixture.suite)
+    for signed in bad + [second] {
+      #expect(!isAdmitted(try await other.receive([signed])[0]))
+      let verified = await VerifiedOperations(
+        [signed], witnesses: try await witnesses(signed), suite: Fixture.suite)
+      #expect(isAdmitted(try await other.deliver(verified).answers[0]))
+    }
+    #expect(try await other.verifyDeep().differences == [])
+  }
+
+  /// A good signature is remembered as one, where the operation that was asked to vouch is refused.
+  @Test func aWellSignedOperationNeedsNoVoucher() async throws {
+    let first = operation(2, [store.database], "x", previous: nil)
+    let end = operation(2, [id(first), store.database], "z", previous: id(first))
+    let answers = try await store.receive([first, end])
+    #expect(isAdmitted(answers[0]) && isRejected(answers[1]))
+    let id = id(first)
+    let voucher = try await store.read { snapshot in
+      let operations = try snapshot.operations()
+      return try operations.travelling(try #require(try operations.number(of: id))).voucher
+    }
+    #expect(voucher == nil)
+  }
+
+  /// What waits for its parents keeps its proof, and enters by it when they come.
+  @Test func whatWaitsKeepsItsProof() async throws {
+    let parent = operation(3, [store.database], "p", previous: nil)
+    let bad = spoil(operation(2, [id(parent)], "x", previous: nil))
+    let good = operation(2, [id(bad)], "y", previous: id(bad))
+    let inbox = Inbox(store)
+    #expect(try await inbox.receive([bad, good]).admitted.isEmpty)
+    #expect(await inbox.waiting == 2)
+    let report = try await inbox.receive([parent])
+    #expect(report.admitted.count == 3 && report.rejected.isEmpty)
+    try await expectProven([bad, good])
+  }
+
+  @Test func anotherAuthorVouchesForNothing() async throws {
+    let bad = spoil(operation(2, [store.database], "x", previous: nil))
+    let other = operation(3, [id(bad)], "y", previous: id(bad))
+    let answers = try await store.receive([bad, other])
     #expect(!answers.contains(where: isAdmitted))
-    #expect(try await store.read { try $0.signed(Fixture.suite.hash(bad.body)) } == nil)
   }
 
   @Test func aGoodCopyIsTakenBesideABadOne() async throws {
-    let good = operation(2, store.database, "one", previous: nil)
+    let good = operation(2, [store.database], "one", previous: nil)
     let answers = try await store.receive([spoil(good), good])
     #expect(!isAdmitted(answers[0]) && isAdmitted(answers[1]))
   }

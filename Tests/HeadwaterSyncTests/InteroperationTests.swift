@@ -229,6 +229,10 @@ import Testing
       ("want the short ids 1 and 2", .want([1, 2])),
       ("want the hash of 01", .wantIDs([one])),
       ("operations of the bytes 0102 and 03", .operations([[1, 2], [3]])),
+      (
+        "operations of the bytes 0102 and 03, and the bytes 04 as their witness",
+        .witnessed([[1, 2], [3]], by: [[4]])
+      ),
       ("the last part: 0102", .part(isLast: true, [1, 2])),
       ("absent: the short id 1", .absent([1])),
       ("credit of 262144", .credit(262_144)),

@@ -85,10 +85,10 @@ final class CheapReplica: Replica {
     return .admitted
   }
 
-  func deliver(_ batch: [[UInt8]], from session: Int) -> Outcome {
+  func deliver(_ batch: Session.Batch, from session: Int) -> Outcome {
     var outcome = Outcome()
     var queue = (waiting.removeValue(forKey: session) ?? [])
-    for encoded in batch {
+    for encoded in batch.operations {
       guard let id = CheapReplica.id(encoded) else {
         outcome.rejected += 1
         continue
@@ -131,8 +131,14 @@ final class CheapReplica: Replica {
     return id
   }
 
-  func forge(_ forgery: Forgery, _ random: inout Seeded) -> [UInt8]? {
+  func forge(_ forgery: Forgery, _ random: inout Seeded) -> Session.Batch? {
+    forged(forgery, &random).map { Session.Batch([$0]) }
+  }
+
+  private func forged(_ forgery: Forgery, _ random: inout Seeded) -> [UInt8]? {
     switch forgery {
+    // These operations have no chains in which one could vouch for another.
+    case .vouched: return nil
     case .badSignature:
       return CheapReplica.encode(
         parents: [database], author: 66, number: UInt32.random(in: 0..<9, using: &random), size: 3,
@@ -167,9 +173,11 @@ final class CheapReplica: Replica {
       return replica.entries.filter { $0.key.prefix == short }.map(\.value.number).sorted()
     }
     func number(of id: Digest) -> Int64? { replica.entries[id]?.number }
-    func encoded(_ number: Int64) -> [UInt8] {
-      replica.entries[replica.byNumber[Int(number) - 1]]?.encoded ?? []
+    func operation(_ number: Int64) -> OutgoingOperation {
+      let id = replica.byNumber[Int(number) - 1]
+      return OutgoingOperation(id: id, bytes: replica.entries[id]?.encoded ?? [])
     }
+    func witnesses(for number: Int64) -> [[UInt8]] { [] }
     func missing(at heads: [Digest]) -> [Int64]? {
       var seen: Set<Digest> = []
       var queue = heads

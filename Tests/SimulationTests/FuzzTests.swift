@@ -94,9 +94,9 @@ import Testing
       var session = Session(
         database: replica.database, suite: 1, hasher: CheapReplica.suite, plan: FetchPlan(),
         nonce: 7, now: 0, options: options)
-      var batches: [[[UInt8]]] = []
+      var batches: [Session.Batch] = []
       func perform(_ actions: [Session.Action]) {
-        for case .deliver(let operations) in actions { batches.append(operations) }
+        for case .deliver(let batch) in actions { batches.append(batch) }
       }
       (session, _) = try replica.step(session, .start, at: 0)
       let hello = SyncMessage.hello(

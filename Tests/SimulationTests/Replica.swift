@@ -26,7 +26,7 @@ protocol Replica: AnyObject {
     Session, [Session.Action]
   )
   /// Offers what came from the peer of that session.
-  func deliver(_ operations: [[UInt8]], from session: Int) async throws -> Outcome
+  func deliver(_ batch: Session.Batch, from session: Int) async throws -> Outcome
   /// Writes something; nil if there was nothing to write.
   func write(_ random: inout Seeded) async throws -> Digest?
   /// Forgets what is in memory only, as when a process dies.
@@ -34,8 +34,8 @@ protocol Replica: AnyObject {
   /// Forgets what waits for a session's missing parents.
   func forget(_ session: Int) async
   func frontier() async throws -> [Digest]
-  /// An operation as it travels that only an attacker would send, new or not; nil where there is none to be had.
-  func forge(_ forgery: Forgery, _ random: inout Seeded) async throws -> [UInt8]?
+  /// Operations as they travel that only an attacker would send, new or not; nil where there are none to be had.
+  func forge(_ forgery: Forgery, _ random: inout Seeded) async throws -> Session.Batch?
 }
 
 /// What an attacker does with operations.
@@ -46,6 +46,8 @@ enum Forgery {
   case parents
   /// It stands beside another of the same author, which other peers may get.
   case equivocation
+  /// Its author signed it badly, and another well that comes after it.
+  case vouched
 }
 
 extension Session {

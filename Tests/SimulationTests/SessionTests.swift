@@ -13,7 +13,7 @@ import Testing
     var time: Int64 = 0
     var sent: [SyncMessage] = []
     var error: SyncError?
-    var delivered: [[[UInt8]]] = []
+    var delivered: [Session.Batch] = []
 
     init() {
       session = Session(
@@ -27,7 +27,7 @@ import Testing
       for action in actions {
         switch action {
         case .send(let bytes): sent.append(try SyncMessage.decode(bytes))
-        case .deliver(let operations): delivered.append(operations)
+        case .deliver(let batch): delivered.append(batch)
         case .close(let why): error = why
         default: break
         }
@@ -149,5 +149,83 @@ import Testing
     try talk.step(.delivered(talk.replica.deliver(talk.delivered[0], from: 1)))
     try talk.hear(.end(round: 0))
     #expect(try talk.wait(1_000, .ping) == nil)
+  }
+
+  @Test func witnessesForNothing() throws {
+    for message in [SyncMessage.witnessed([], by: [[1]]), .witnessed([[1]], by: [])] {
+      var talk = Talk()
+      try talk.begin()
+      try talk.hear(message)
+      #expect(talk.error?.code == .malformed)
+    }
+  }
+
+  /// A replica all of whose operations were taken on the word of others, with long witnesses for some.
+  private struct VouchedView: ReplicaView {
+    let view: CheapReplica.View
+    static func voucher(of id: Digest) -> Digest { CheapReplica.suite.hash(id.bytes) }
+    var operations: SortedOperations { view.operations }
+    func frontier() -> [Digest] { view.frontier() }
+    func numbers(of short: ShortID) -> [Int64] { view.numbers(of: short) }
+    func number(of id: Digest) -> Int64? { view.number(of: id) }
+    func missing(at heads: [Digest]) -> [Int64]? { view.missing(at: heads) }
+    func operation(_ number: Int64) -> OutgoingOperation {
+      let operation = view.operation(number)
+      // The next one vouches for every third.
+      let next = number % 3 == 0 && number < operations.count ? view.operation(number + 1).id : nil
+      return OutgoingOperation(
+        id: operation.id, bytes: operation.bytes,
+        voucher: next ?? VouchedView.voucher(of: operation.id))
+    }
+    func witnesses(for number: Int64) -> [[UInt8]] {
+      guard number % 3 != 1 else { return [] }
+      let id = view.operation(number).id
+      return [VouchedView.voucher(of: id).bytes + [UInt8](repeating: 1, count: 100_000)]
+    }
+  }
+
+  /// Whatever is taken on the word of an operation goes with that, or with its witnesses, and no message is too long.
+  @Test func everyMessageProvesWhatItCarries() throws {
+    var random = Seeded(3)
+    let replica = CheapReplica(author: 1, genesis: MachineTests.genesis)
+    replica.writesLong = false
+    for _ in 0..<100 { _ = replica.write(&random) }
+    let view = VouchedView(view: CheapReplica.View(replica: replica))
+    var session = Session(
+      database: replica.database, suite: 1, hasher: CheapReplica.suite, plan: FetchPlan(),
+      nonce: 7, now: 0)
+    _ = try session.start(view)
+    var sent: [SyncMessage] = []
+    for message in [
+      SyncMessage.hello(
+        .init(database: replica.database, suite: 1, nonce: 9, isLive: true, credit: 1 << 30)),
+      .frontier(round: 0, heads: [replica.database], isWhole: true), .wantAll(round: 0),
+    ] {
+      for case .send(let bytes) in try session.receive(message.encode(), at: 0, view) {
+        #expect(bytes.count <= ChannelLimits.messageBytes)
+        sent.append(try SyncMessage.decode(bytes))
+      }
+    }
+    var came: [Digest] = []
+    var cuts = 0
+    for message in sent {
+      guard case .witnessed(let operations, let witnesses) = message else {
+        if case .operations = message { Issue.record("operations without their witnesses") }
+        continue
+      }
+      cuts += 1
+      let ids = operations.compactMap { CheapReplica.id($0) }
+      for id in ids {
+        let number = try #require(view.number(of: id))
+        let operation = view.operation(number)
+        let isProven =
+          operation.voucher.map { ids.contains($0) } ?? true
+          || view.witnesses(for: number).allSatisfy { witnesses.contains($0) }
+        #expect(isProven, "operation \(number)")
+      }
+      came += ids
+    }
+    #expect(came.count == 100 && cuts > 20)
+    #expect(session.report.operationsSent == 100)
   }
 }

@@ -33,8 +33,7 @@ final class Simulation {
   /// What somebody does who does not keep to the protocol.
   enum Malice: CaseIterable {
     case silent, garbage, mutates, wrongDatabase, floods, endlessRanges, badSignatures, repeats,
-      withholds, forgesParents, equivocates,
-      asksForEver
+      withholds, forgesParents, equivocates, asksForEver, signsBadly
   }
 
   /// One end of a connection.
@@ -47,7 +46,7 @@ final class Simulation {
     var malice: Malice?
     /// When the last message that is on the way arrives.
     var arrives: Int64 = 0
-    var pendingBatches: [[[UInt8]]] = []
+    var pendingBatches: [Session.Batch] = []
     var isDelivering = false
     var error: SyncError?
     var messages = 0
@@ -285,8 +284,8 @@ final class Simulation {
     for action in actions {
       switch action {
       case .send(let bytes): corrupt(bytes, end)
-      case .deliver(let operations):
-        end.pendingBatches.append(operations)
+      case .deliver(let batch):
+        end.pendingBatches.append(batch)
         if !end.isDelivering {
           end.isDelivering = true
           schedule(.admit(end), in: Int64.random(in: 1...50, using: &random))
@@ -406,6 +405,9 @@ final class Simulation {
       // Two operations of one author, neither of which knows the other: some peers get this one, some that.
       guard random.happens(0.2), !isCalm else { return }
       try await sendForged(.equivocation, from: end)
+    case .signsBadly:
+      guard random.happens(0.2), !isCalm else { return }
+      try await sendForged(.vouched, from: end)
     case .asksForEver:
       send(SyncMessage.wantIDs([replicas[end.replica].database]).encode(), from: end)
     case .silent, .mutates, .wrongDatabase, .repeats, .withholds: break
@@ -413,9 +415,13 @@ final class Simulation {
   }
 
   private func sendForged(_ forgery: Forgery, from end: End) async throws {
-    guard let encoded = try await replicas[end.replica].forge(forgery, &random) else { return }
+    guard let batch = try await replicas[end.replica].forge(forgery, &random) else { return }
     forged += 1
-    send(SyncMessage.operations([encoded]).encode(), from: end)
+    let message =
+      batch.witnesses.isEmpty
+      ? SyncMessage.operations(batch.operations)
+      : .witnessed(batch.operations, by: batch.witnesses)
+    send(message.encode(), from: end)
   }
 }
 

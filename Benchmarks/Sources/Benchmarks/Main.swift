@@ -7,9 +7,15 @@ import SQLiteDriver
   static let names = [
     "import", "single", "mirror", "latency", "documents", "server", "postgres", "snapshot", "open",
     "verdicts", "revocation", "cascade", "sync", "transfer", "channel", "receive",
+    "bulk",
   ]
 
   static func main() async throws {
+    if let first = CommandLine.arguments.dropFirst().first,
+      [Bulk.fill, Bulk.source].contains(first)
+    {
+      return try await Bulk.child(Array(CommandLine.arguments.dropFirst()))
+    }
     var rows = 200_000
     var singles = 20_000
     var operations = 200_000
@@ -53,6 +59,7 @@ import SQLiteDriver
         try await Sync.transfer(operations)
       case "transfer": try await Sync.transfer(operations)
       case "channel": try await Channels.run(megabytes: megabytes)
+      case "bulk": try await Bulk.run(operations)
       case "receive": try await Receiving.run(operations)
       case "documents": try await Documents.run(rows)
       case "postgres": try await PostgresMirroring.all(rows)

@@ -78,8 +78,8 @@ extension Replicator {
       for action in actions {
         switch action {
         case .send(let bytes): try await channel.send(bytes)
-        case .deliver(let operations):
-          for bytes in operations {
+        case .deliver(let batch):
+          for bytes in batch.operations {
             guard let signed = try? SignedOperation.decode(bytes),
               suite.hash(signed.body) == hello.database
             else { continue }
@@ -103,5 +103,6 @@ private struct EmptyReplica: ReplicaView {
   func numbers(of short: ShortID) -> [Int64] { [] }
   func number(of id: Digest) -> Int64? { nil }
   func missing(at heads: [Digest]) -> [Int64]? { nil }
-  func encoded(_ number: Int64) -> [UInt8] { [] }
+  func operation(_ number: Int64) -> OutgoingOperation { OutgoingOperation(id: .zero, bytes: []) }
+  func witnesses(for number: Int64) -> [[UInt8]] { [] }
 }

@@ -17,7 +17,11 @@ public struct SnapshotView: ReplicaView {
   public func numbers(of short: ShortID) throws -> [Int64] { try operations.numbers(of: short) }
   public func number(of id: Digest) throws -> Int64? { try operations.number(of: id) }
   public func missing(at heads: [Digest]) throws -> [Int64]? { try operations.missing(at: heads) }
-  public func encoded(_ number: Int64) throws -> [UInt8] {
-    try operations.signed(number).encode()
+  public func operation(_ number: Int64) throws -> OutgoingOperation {
+    let (id, signed, voucher) = try operations.travelling(number)
+    return OutgoingOperation(id: id, bytes: signed.encode(), voucher: voucher)
+  }
+  public func witnesses(for number: Int64) throws -> [[UInt8]] {
+    try operations.witnesses(for: number).map { $0.encode() }
   }
 }

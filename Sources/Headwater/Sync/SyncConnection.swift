@@ -69,7 +69,7 @@ final class SyncConnection: Sendable {
   {
     let (handled, handle) = AsyncStream.makeStream(of: Void.self)
     let (outgoing, send) = AsyncStream.makeStream(of: [UInt8].self)
-    let (batches, deliver) = AsyncStream.makeStream(of: [[UInt8]].self)
+    let (batches, deliver) = AsyncStream.makeStream(of: Session.Batch.self)
     let nonce = store.suite.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
     let session = Session(
       database: store.database, suite: store.suite.identifier, hasher: store.suite, plan: plan,
@@ -113,7 +113,7 @@ final class SyncConnection: Sendable {
 
   private func loop(
     _ session: Session, _ events: AsyncStream<Event>, _ handled: AsyncStream<Void>.Continuation,
-    _ send: AsyncStream<[UInt8]>.Continuation, _ deliver: AsyncStream<[[UInt8]]>.Continuation
+    _ send: AsyncStream<[UInt8]>.Continuation, _ deliver: AsyncStream<Session.Batch>.Continuation
   ) async -> (Session.Report, SyncError?) {
     var session = session
     var unsent = 0
@@ -127,7 +127,7 @@ final class SyncConnection: Sendable {
           guard unsendable == nil else { continue }
           unsent += bytes.count
           send.yield(bytes)
-        case .deliver(let operations): deliver.yield(operations)
+        case .deliver(let batch): deliver.yield(batch)
         case .inSync: break
         case .close(let error): return .some(error)
         }
@@ -237,7 +237,7 @@ final class SyncConnection: Sendable {
   }
 
   private func admit(
-    _ batches: AsyncStream<[[UInt8]]>, _ event: AsyncStream<Event>.Continuation
+    _ batches: AsyncStream<Session.Batch>, _ event: AsyncStream<Event>.Continuation
   ) async {
     // The next batch is verified while one is admitted; how many there can be is a matter of credit.
     let (verified, verify) = AsyncStream.makeStream(of: (VerifiedOperations, malformed: Int).self)
@@ -245,11 +245,14 @@ final class SyncConnection: Sendable {
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
         for await batch in batches {
-          let operations = batch.compactMap { try? SignedOperation.decode($0) }
+          let operations = batch.operations.compactMap { try? SignedOperation.decode($0) }
+          let witnesses = batch.witnesses.compactMap { try? SignedOperation.decode($0) }
+          let malformed =
+            batch.operations.count - operations.count + batch.witnesses.count - witnesses.count
           verify.yield(
             (
-              await VerifiedOperations(operations, suite: suite),
-              malformed: batch.count - operations.count
+              await VerifiedOperations(operations, witnesses: witnesses, suite: suite),
+              malformed: malformed
             ))
         }
         verify.finish()

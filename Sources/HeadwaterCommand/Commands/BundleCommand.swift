@@ -41,9 +41,9 @@ struct BundleCreateCommand: AsyncParsableCommand {
       var (count, bytes) = (0, 0 as Int64)
       var progress = ProgressLine()
       func fill(_ append: ([UInt8]) throws -> Void) throws {
-        try snapshot.signedOperations(notIn: known) { operation in
-          writer.add(operation)
-          count += 1
+        try snapshot.groups(ofOperationsNotIn: known) { group in
+          writer.add(group)
+          count += group.operations.count
           if writer.pending.count >= 1 << 20 {
             bytes += Int64(writer.pending.count)
             try append(writer.take())
@@ -84,7 +84,8 @@ struct BundleApplyCommand: AsyncParsableCommand {
     commandName: "apply", abstract: "Take operations from a file.",
     discussion: """
       Where there is no store yet, a bundle of the whole database makes one: another replica. Operations \
-      that are there already do nothing, so a bundle may be applied twice. Every signature is checked.
+      that are there already do nothing, so a bundle may be applied twice. Every operation is checked to \
+      be signed by its author.
 
       Example: headwater bundle apply copy.store shop.bundle
       """)
@@ -92,9 +93,6 @@ struct BundleApplyCommand: AsyncParsableCommand {
   @Argument(help: "The file of the store; it is made if it is not there.") var store: String
   @Argument(help: "The file of the bundle; - is stdin.") var file: String
   @OptionGroup var output: OutputOptions
-
-  /// How many operations, or bytes of them, are taken in one commit.
-  private static let batch = (operations: 1_024, bytes: 4 << 20)
 
   func run() async throws {
     let input = try InputFile(file)
@@ -160,42 +158,26 @@ struct BundleApplyCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
       var reader = BundleReader(suite: SodiumSuite())
-      var batch: [SignedOperation] = []
-      var bytes = 0
       var read: Int64 = 0
       var progress = ProgressLine()
       defer { progress.clear() }
       while !reader.isComplete {
         let more = try input.read(1 << 16)
         guard !more.isEmpty else {
-          try await take(&batch)
           try reader.finish()
           break
         }
         read += Int64(more.count)
         reader.append(more)
-        do {
-          while let operation = try reader.next() {
-            if inbox == nil { try open(reader.database, operation) }
-            batch.append(operation)
-            bytes += operation.body.count
-            guard
-              batch.count >= BundleApplyCommand.batch.operations
-                || bytes >= BundleApplyCommand.batch.bytes
-            else { continue }
-            try await take(&batch)
-            bytes = 0
-            progress.show(
-              "\(Figures.count(offered)) operations, \(Figures.bytes(read))"
-                + (input.size.map { " of \(Figures.bytes($0))" } ?? ""))
-          }
-        } catch let error as BundleError {
-          try await take(&batch)
-          throw error
+        while let group = try reader.next() {
+          if inbox == nil { try open(reader.database, group.operations.first) }
+          try await take(group)
+          progress.show(
+            "\(Figures.count(offered)) operations, \(Figures.bytes(read))"
+              + (input.size.map { " of \(Figures.bytes($0))" } ?? ""))
         }
       }
       if inbox == nil { try open(reader.database, nil) }
-      try await take(&batch)
       database = reader.database
       waiting = (await inbox?.waiting ?? 0) + evicted
     }
@@ -223,11 +205,15 @@ struct BundleApplyCommand: AsyncParsableCommand {
       inbox = Inbox(store)
     }
 
-    private mutating func take(_ batch: inout [SignedOperation]) async throws {
-      guard let inbox, !batch.isEmpty else { return }
+    private mutating func take(_ group: OperationGroup) async throws {
+      guard let inbox else { return }
       let before = await inbox.waiting
-      let report = try await inbox.receive(batch)
-      offered += batch.count
+      let report = try await inbox.receive(
+        VerifiedOperations(
+          group.operations, witnesses: group.witnesses, suite: SodiumSuite()))
+      let count = group.operations.count
+      let isFirst = offered == 0
+      offered += count
       admitted += report.admitted.count
       void += report.admitted.count { !$0.verdict.isValid }
       rejected += report.rejected.count
@@ -236,10 +222,9 @@ struct BundleApplyCommand: AsyncParsableCommand {
       let after = await inbox.waiting
       // What neither entered, nor was refused, nor waits was known.
       known +=
-        before + batch.count - after - report.admitted.count - report.rejected.count
+        before + count - after - report.admitted.count - report.rejected.count
         - report.evicted.count
-      if isNew, offered == batch.count { known -= 1 }
-      batch.removeAll(keepingCapacity: true)
+      if isNew, isFirst { known -= 1 }
     }
   }
 }

@@ -135,7 +135,7 @@ struct Demonstration {
     try await Demonstration.give(Array(operations.dropFirst()), to: replica)
     let seconds = (clock.now - start).seconds
     try say(
-      "\nBob makes a replica: \(Figures.count(operations.count)) operations, every signature checked, in "
+      "\nBob makes a replica: \(Figures.count(operations.count)) operations, all proven by signatures, in "
         + "\(Figures.time(seconds)).")
     try await compare(store, replica, "The replica shows the same rows")
     return replica

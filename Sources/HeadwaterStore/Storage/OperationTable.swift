@@ -53,8 +53,8 @@ final class OperationTable {
   /// random key for every operation costs more than all the rest of it.
   static let locatorTail = 16_384
 
-  private let db: Connection
-  private let suite: any CryptoSuite
+  let db: Connection
+  let suite: any CryptoSuite
   /// Records read lately, each at the place that its number's last bits give; made when first used.
   @exclusivity(unchecked) private var records: [OperationRecord?] = []
   private let keptRecords: Int
@@ -398,11 +398,11 @@ final class OperationTable {
 
   /// Adds an operation and reports whether its author has equivocated with it.
   func insert(
-    _ record: OperationRecord, body: [UInt8], signature: [UInt8], author: inout AuthorRecord,
-    previous: Digest?
+    _ record: OperationRecord, body: [UInt8], signature: [UInt8], voucher: Digest?,
+    author: inout AuthorRecord, previous: Digest?
   ) throws {
     let statement = try db.cached(
-      "INSERT INTO operation (number, id, height, author, chain, position, time, reason, voided_by, body, signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+      "INSERT INTO operation (number, id, height, author, chain, position, time, reason, voided_by, body, signature, voucher) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     )
     statement.bind(1, record.number)
     record.id.withUnsafeBytes { statement.bind(2, $0) }
@@ -420,6 +420,11 @@ final class OperationTable {
     }
     statement.bind(10, body)
     statement.bind(11, signature)
+    if let voucher {
+      voucher.withUnsafeBytes { statement.bind(12, $0) }
+    } else {
+      statement.bindNull(12)
+    }
     try statement.run()
     nextNumber = record.number + 1
     remember(record)

@@ -5,7 +5,7 @@ import SQLiteDriver
 enum StoreFile {
   /// "HdWt", so that `file` and SQLite know whose the database is.
   static let applicationID: Int64 = 0x4864_5774
-  static let formatVersion: Int64 = 3
+  static let formatVersion: Int64 = 4
 
   private static let tables = """
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -16,7 +16,7 @@ enum StoreFile {
       number INTEGER PRIMARY KEY, id BLOB NOT NULL, height INTEGER NOT NULL,
       author INTEGER NOT NULL, chain INTEGER NOT NULL, position INTEGER NOT NULL,
       time INTEGER NOT NULL, reason TEXT, voided_by BLOB, body BLOB NOT NULL,
-      signature BLOB NOT NULL) STRICT;
+      signature BLOB NOT NULL, voucher BLOB) STRICT;
     CREATE INDEX operation_place ON operation (chain, position);
     CREATE INDEX operation_author ON operation (author, chain, position);
     CREATE TABLE locator (prefix INTEGER NOT NULL, number INTEGER NOT NULL,
@@ -83,6 +83,11 @@ enum StoreFile {
     CREATE TABLE span_keys (span INTEGER PRIMARY KEY, keys BLOB NOT NULL) STRICT;
     """
 
+  /// What proves operations that came with wrong signatures, which formats before 4 did not have.
+  private static let testimonyTable = """
+    CREATE TABLE testimony (number INTEGER PRIMARY KEY, witnesses BLOB NOT NULL) STRICT;
+    """
+
   /// Makes the tables in a new file, in one transaction with whatever `body` adds.
   static func create(_ db: Connection, _ body: () throws -> Void) throws {
     try db.transaction {
@@ -91,6 +96,7 @@ enum StoreFile {
       try db.execute(tables)
       try db.execute(verdictTables)
       try db.execute(orderTables)
+      try db.execute(testimonyTable)
       try body()
     }
   }
@@ -99,7 +105,8 @@ enum StoreFile {
   ///
   /// Format 1 knew no verdicts but those of subjects, so there is nothing to fill the new tables with; what
   /// kinds of changes its operations made is read from the operations themselves (`kinds` 0). Formats 1 and 2 did
-  /// not keep the operations in canonical order: they are sorted once.
+  /// not keep the operations in canonical order: they are sorted once. Before format 4 every signature was checked, so
+  /// there are no vouchers to fill in.
   static func migrate(_ db: Connection) throws {
     guard let version = try db.integer("PRAGMA user_version"), version < formatVersion else {
       return
@@ -109,8 +116,12 @@ enum StoreFile {
         try db.execute("ALTER TABLE touch ADD COLUMN kinds INTEGER NOT NULL DEFAULT 0")
         try db.execute(verdictTables)
       }
-      try db.execute(orderTables)
-      try SpanTable(db).fill()
+      if version < 3 {
+        try db.execute(orderTables)
+        try SpanTable(db).fill()
+      }
+      try db.execute("ALTER TABLE operation ADD COLUMN voucher BLOB")
+      try db.execute(testimonyTable)
       try db.execute("PRAGMA user_version = \(formatVersion)")
     }
   }

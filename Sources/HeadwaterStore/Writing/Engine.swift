@@ -89,12 +89,15 @@ final class Engine {
   /// Throws `.rejected` and changes nothing if the operation is not acceptable.
   ///
   /// - Parameters:
+  ///   - voucher: the operation that has shown that the author signed it, where its own signature was not checked.
   ///   - prepared: where the operation is made of rows that `Store.prepare` has checked.
   ///   - isLocal: whether it is being written here: then it is refused where its author could have known that
   ///     it is void.
   func admit(
     _ operation: Operation, id: Digest, body: [UInt8], suite suiteIdentifier: UInt8,
-    publicKey: [UInt8], signature: [UInt8], prepared: PreparedCreates? = nil, isLocal: Bool = false
+    publicKey: [UInt8], signature: [UInt8], voucher: Digest? = nil,
+    prepared: PreparedCreates? = nil,
+    isLocal: Bool = false
   ) throws -> Admission {
     if let number = try log.number(of: id) { return .known(try log.record(number)) }
     var parents: [OperationRecord] = []
@@ -181,7 +184,8 @@ final class Engine {
       time: operation.time, reason: nil, voidedBy: []
     ).with(verdict)
     try log.insert(
-      record, body: body, signature: signature, author: &author, previous: operation.previous)
+      record, body: body, signature: signature, voucher: voucher, author: &author,
+      previous: operation.previous)
     advanceFrontier(parents: parents, to: record.number)
     var arrival = Arrival(
       operation: operation, record: record, changes: changes, seesEverything: seesEverything)

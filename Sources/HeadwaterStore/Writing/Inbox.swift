@@ -50,23 +50,25 @@ public actor Inbox {
     var batch = operations
     while batch.count > 0 {
       let result = try await store.deliver(batch)
-      var next: [SignedOperation] = []
+      var next: [VerifiedOperations.Item] = []
       for (index, (item, answer)) in zip(batch.items, result.answers).enumerated() {
         let id = item.id
         switch answer {
         case .admitted(let verdict):
           report.admitted.append((id, verdict))
-          next += room.release(waitingFor: id).map(\.operation)
-        case .known: next += room.release(waitingFor: id).map(\.operation)
+          next += room.release(waitingFor: id)
+        case .known: next += room.release(waitingFor: id)
         case .waiting(let missing):
-          report.evicted += room.add(item.signed, id: id, missing: missing[0])
+          var guest = item
+          if let proof = result.proofs[index] { guest.proof = proof }
+          report.evicted += room.add(guest, missing: missing[0])
         case .rejected(let reason):
           report.rejected.append((id, reason))
           if result.condemned.contains(index) { reject(whatWaitsFor: id, &report) }
         }
       }
       guard !next.isEmpty else { break }
-      batch = await VerifiedOperations(next, suite: store.suite)
+      batch = VerifiedOperations(items: next)
     }
     return report
   }
@@ -77,7 +79,8 @@ public actor Inbox {
     let come = try await store.read { snapshot in
       try missing.filter { try snapshot.log.number(of: $0) != nil }
     }
-    return try await receive(come.flatMap { room.release(waitingFor: $0).map(\.operation) })
+    return try await receive(
+      VerifiedOperations(items: come.flatMap { room.release(waitingFor: $0) }))
   }
 
   /// What waits for something rejected, however far down, is rejected too. A copy with a bad signature says
@@ -85,7 +88,7 @@ public actor Inbox {
   private func reject(whatWaitsFor id: Digest, _ report: inout Report) {
     var condemned = [id]
     while let next = condemned.popLast() {
-      for (child, _) in room.release(waitingFor: next) {
+      for child in room.release(waitingFor: next).map(\.id) {
         report.rejected.append((child, "operation \(child.hex) is rejected: a parent of it is"))
         condemned.append(child)
       }

@@ -11,16 +11,19 @@ struct Receiver {
     var answers: [Store.Reception]
     /// Which of the rejected no other copy can make acceptable.
     var condemned: Set<Int>
+    /// What proves those that wait on their own, where it is not what proved them among the others.
+    var proofs: [Int: VerifiedOperations.Proof] = [:]
   }
 
   func receive(_ operations: VerifiedOperations) throws -> Result {
+    let count = operations.count
     let items = operations.items
-    var answers: [Store.Reception?] = Array(repeating: nil, count: items.count)
+    var answers: [Store.Reception?] = Array(repeating: nil, count: count)
     // Each operation waits for one of its missing parents at a time, so it is looked at again once a parent.
     var waiting: [Digest: [Int]] = [:]
     // Those that no copy can make acceptable.
     var condemned: [Int] = []
-    var queue = Array(items.indices)
+    var queue = Array(0..<count)
     var next = 0
     while next < queue.count {
       let index = queue[next]
@@ -33,7 +36,7 @@ struct Receiver {
           continue
         }
       }
-      let (answer, isOfID) = try receive(items[index])
+      let (answer, isOfID) = try receive(operations, index)
       answers[index] = answer
       switch answer {
       case .waiting(let missing): waiting[missing[0], default: []].append(index)
@@ -41,9 +44,44 @@ struct Receiver {
       case .rejected: if isOfID { condemned.append(index) }
       }
     }
-    return Result(
-      answers: reject(whatWaitsFor: condemned, items.map(\.id), answers.map { $0! }),
+    var result = Result(
+      answers: reject(
+        whatWaitsFor: condemned, items[..<count].map(\.id), answers.map { $0! }),
       condemned: Set(condemned))
+    try keepProofs(operations, &result)
+    return result
+  }
+
+  /// Sees to it that what was taken on the word of an operation which did not enter with it can be proven without.
+  private func keepProofs(_ operations: VerifiedOperations, _ result: inout Result) throws {
+    for (index, answer) in result.answers.enumerated() {
+      guard case .voucher(let voucher) = operations.items[index].proof else { continue }
+      switch answer {
+      case .known, .rejected: continue
+      case .admitted:
+        if voucher < operations.count {
+          switch result.answers[voucher] {
+          case .admitted, .known: continue
+          case .waiting, .rejected: break
+          }
+        }
+        guard let number = try engine.log.number(of: operations.items[index].id) else { continue }
+        if case .witnesses(let witnesses) = proof(alone: index, operations) {
+          try engine.log.keep(witnesses, for: number)
+        } else {
+          try engine.log.forgetVoucher(of: number)
+        }
+      case .waiting: result.proofs[index] = proof(alone: index, operations)
+      }
+    }
+  }
+
+  /// What proves an operation without those that came with it.
+  private func proof(alone index: Int, _ operations: VerifiedOperations) -> VerifiedOperations.Proof
+  {
+    let item = operations.items[index]
+    return engine.suite.verify(item.signed.signature, of: item.id, by: item.signed.publicKey)
+      ? .signature : .witnesses(operations.witnesses(of: index))
   }
 
   /// What waits for something rejected is rejected, however far down.
@@ -70,27 +108,41 @@ struct Receiver {
 
   /// The answer, and whether it is a rejection of the id: one that is due to the key or signature is of this copy
   /// alone, and another may follow.
-  private func receive(_ item: VerifiedOperations.Item) throws -> (Store.Reception, Bool) {
+  private func receive(_ operations: VerifiedOperations, _ index: Int) throws -> (
+    Store.Reception, Bool
+  ) {
+    let item = operations.items[index]
     let (signed, id) = (item.signed, item.id)
-    if try engine.log.number(of: id) != nil { return (.known, false) }
     func reject(_ why: String, isOfID: Bool = false) -> (Store.Reception, Bool) {
       (.rejected("operation \(id.hex) is rejected: \(why)"), isOfID)
     }
-    switch item.problem {
-    case .suite: return reject("its key or signature is not of the database's suite")
-    case .malformed(let why): return reject(why, isOfID: true)
-    case .key: return reject("its key is not its author's")
-    case .signature: return reject("its signature is wrong")
-    case nil: break
+    if let problem = item.problem {
+      if try engine.log.number(of: id) != nil { return (.known, false) }
+      switch problem {
+      case .suite: return reject("its key or signature is not of the database's suite")
+      case .malformed(let why): return reject(why, isOfID: true)
+      case .key: return reject("its key is not its author's")
+      case .signature: return reject("its signature is wrong")
+      }
     }
     guard let operation = item.operation else { return reject("it cannot be read", isOfID: true) }
+    var voucher: Digest?
+    var witnesses: [SignedOperation] = []
+    switch item.proof {
+    case .signature: break
+    case .voucher(let index): voucher = operations.items[index].id
+    case .witnesses(let chain):
+      witnesses = chain
+      voucher = chain.first.map { engine.suite.hash($0.body) }
+    }
     do {
       switch try engine.admit(
         operation, id: id, body: signed.body, suite: signed.suite, publicKey: signed.publicKey,
-        signature: signed.signature)
+        signature: signed.signature, voucher: voucher)
       {
       case .known: return (.known, false)
       case .admitted(let record, _):
+        if !witnesses.isEmpty { try engine.log.keep(witnesses, for: record.number) }
         return (.admitted(record.reason.map { .void($0, by: record.voidedBy) } ?? .valid), false)
       case .waiting(let missing): return (.waiting(missing: missing), false)
       }

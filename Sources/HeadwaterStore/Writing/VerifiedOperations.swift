@@ -12,8 +12,9 @@ import Darwin
 /// Operations from elsewhere, with everything found out about them that needs no store: their ids, what they
 /// say, and whether their authors signed them.
 ///
-/// A signature costs some 90 µs to check, several times what admitting the operation costs, so all cores take part,
-/// and operations can be verified while others are admitted. Every signature is checked: see decision 0043.
+/// A signature costs some 50 µs to check, several times what admitting the operation costs. So of a run of an author's
+/// operations that came together only some are checked, which vouch for the others (`Vouching`, decision 0050); all
+/// cores take part; and operations can be verified while others are admitted.
 public struct VerifiedOperations: Sendable {
   /// What is wrong with an operation, whatever the store holds.
   enum Problem: Sendable {
@@ -25,38 +26,104 @@ public struct VerifiedOperations: Sendable {
     case signature
   }
 
+  /// What shows that an operation is its author's.
+  enum Proof: Sendable {
+    /// Its own signature.
+    case signature
+    /// The operation at that index, among those that came with it, which is proven itself.
+    case voucher(Int)
+    /// Its own signature is wrong, and these operations, which are not in the store, are its witnesses (`Vouching.prove`).
+    case witnesses([SignedOperation])
+  }
+
   struct Item: Sendable {
     let signed: SignedOperation
     let id: Digest
     let operation: Operation?
-    let problem: Problem?
+    var problem: Problem?
+    var proof = Proof.signature
   }
 
+  /// The operations, and then those that only came as witnesses for them.
   let items: [Item]
 
-  /// How many operations there are.
-  public var count: Int { items.count }
+  /// How many operations there are, without the witnesses.
+  public let count: Int
+
+  init(items: [Item]) {
+    self.items = items
+    count = items.count
+  }
 
   /// Checks operations on the threads of the process's pool.
-  public init(_ operations: [SignedOperation], suite: any CryptoSuite) async {
-    items = await VerifiedOperations.map(operations, chunk: 8) { signed in
-      let id = suite.hash(signed.body)
-      func item(_ operation: Operation?, _ problem: Problem?) -> Item {
-        Item(signed: signed, id: id, operation: operation, problem: problem)
-      }
-      guard signed.suite == suite.identifier, signed.publicKey.count == suite.publicKeyByteCount,
-        signed.signature.count == suite.signatureByteCount
-      else { return item(nil, .suite) }
-      let operation: Operation
-      do { operation = try Operation.decode(signed.body) } catch {
-        return item(nil, .malformed("\(error)"))
-      }
-      guard suite.principal(of: signed.publicKey) == operation.author else {
-        return item(operation, .key)
-      }
-      let isSigned = suite.verify(signed.signature, of: id, by: signed.publicKey)
-      return item(operation, isSigned ? nil : .signature)
+  ///
+  /// - Parameters:
+  ///   - operations: that came together: in one message, or in one group of a bundle.
+  ///   - witnesses: what came with them as proof only.
+  public init(
+    _ operations: [SignedOperation], witnesses: [SignedOperation] = [], suite: any CryptoSuite
+  ) async {
+    count = operations.count
+    var items = await VerifiedOperations.map(operations + witnesses, chunk: 64) { signed in
+      VerifiedOperations.examine(signed, suite)
     }
+    let runs = SignatureRuns(
+      items.map { item in
+        guard item.problem == nil, let operation = item.operation else { return nil }
+        return SignatureRuns.Member(
+          id: item.id, operation: operation, byteCount: item.signed.body.count)
+      })
+    let found = items
+    func check(_ indices: [Int]) async -> (good: [Int], bad: [Int]) {
+      let results = await VerifiedOperations.map(indices, chunk: 8) { index in
+        let item = found[index]
+        return suite.verify(item.signed.signature, of: item.id, by: item.signed.publicKey)
+      }
+      let pairs = zip(indices, results)
+      return (pairs.filter(\.1).map(\.0), pairs.filter { !$0.1 }.map(\.0))
+    }
+    let ends = runs.ends()
+    var (good, bad) = await check(ends)
+    if !bad.isEmpty {
+      // Somebody signs badly: then every signature of theirs counts.
+      good += await check(runs.others(ofAuthorsOf: bad, except: ends)).good
+    }
+    for (index, proof) in runs.proofs(good).enumerated() where items[index].problem == nil {
+      switch proof {
+      case nil: items[index].problem = .signature
+      case let proof?: items[index].proof = proof.voucher.map { .voucher($0) } ?? .signature
+      }
+    }
+    self.items = items
+  }
+
+  /// Everything but the signature.
+  private static func examine(_ signed: SignedOperation, _ suite: any CryptoSuite) -> Item {
+    let id = suite.hash(signed.body)
+    func item(_ operation: Operation?, _ problem: Problem?) -> Item {
+      Item(signed: signed, id: id, operation: operation, problem: problem)
+    }
+    guard signed.suite == suite.identifier, signed.publicKey.count == suite.publicKeyByteCount,
+      signed.signature.count == suite.signatureByteCount
+    else { return item(nil, .suite) }
+    let operation: Operation
+    do { operation = try Operation.decode(signed.body) } catch {
+      return item(nil, .malformed("\(error)"))
+    }
+    return item(
+      operation, suite.principal(of: signed.publicKey) == operation.author ? nil : .key)
+  }
+
+  /// The operations that prove the one at an index, as far as they came with it: not itself.
+  func witnesses(of index: Int) -> [SignedOperation] {
+    var witnesses: [SignedOperation] = []
+    var current = index
+    while case .voucher(let next) = items[current].proof {
+      witnesses.append(items[next].signed)
+      current = next
+    }
+    if case .witnesses(let rest) = items[current].proof { witnesses += rest }
+    return witnesses
   }
 
   /// The results for all elements, in order, worked out on all cores.

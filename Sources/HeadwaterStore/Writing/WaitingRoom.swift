@@ -7,7 +7,7 @@ import HeadwaterModel
 /// so nothing valid is lost by it.
 struct WaitingRoom {
   private struct Guest {
-    let operation: SignedOperation
+    let item: VerifiedOperations.Item
     let missing: Digest
     /// Tells it from an earlier stay of the same operation.
     let ticket: Int
@@ -36,18 +36,27 @@ struct WaitingRoom {
   /// Those of them that do not wait themselves: whoever has these lets all the others in.
   var wanted: [Digest] { waiters.keys.filter { guests[$0] == nil }.sorted() }
 
-  private static func size(_ operation: SignedOperation) -> Int {
-    operation.body.count + operation.signature.count + operation.publicKey.count + 256
+  private static func size(_ item: VerifiedOperations.Item) -> Int {
+    func size(_ operation: SignedOperation) -> Int {
+      operation.body.count + operation.signature.count + operation.publicKey.count + 256
+    }
+    // Its body is kept read too.
+    var bytes = size(item.signed) + item.signed.body.count
+    if case .witnesses(let witnesses) = item.proof {
+      bytes += witnesses.reduce(0) { $0 + size($1) }
+    }
+    return bytes
   }
 
   /// Lets an operation wait for one that is missing; returns the ids of those that had to go for it.
-  mutating func add(_ operation: SignedOperation, id: Digest, missing: Digest) -> [Digest] {
+  mutating func add(_ item: VerifiedOperations.Item, missing: Digest) -> [Digest] {
+    let id = item.id
     _ = remove(id)
     tickets += 1
-    guests[id] = Guest(operation: operation, missing: missing, ticket: tickets)
+    guests[id] = Guest(item: item, missing: missing, ticket: tickets)
     waiters[missing, default: []].insert(id)
     queue.append((id, tickets))
-    bytes += WaitingRoom.size(operation)
+    bytes += WaitingRoom.size(item)
     var evicted: [Digest] = []
     while guests.count > maximumOperations || bytes > maximumBytes, first < queue.count {
       let (oldest, ticket) = queue[first]
@@ -64,17 +73,15 @@ struct WaitingRoom {
   }
 
   /// Takes out what waits for an operation, in the order of the ids.
-  mutating func release(waitingFor id: Digest) -> [(id: Digest, operation: SignedOperation)] {
-    (waiters[id] ?? []).sorted().compactMap { waiter in
-      remove(waiter).map { (waiter, $0) }
-    }
+  mutating func release(waitingFor id: Digest) -> [VerifiedOperations.Item] {
+    (waiters[id] ?? []).sorted().compactMap { remove($0) }
   }
 
-  private mutating func remove(_ id: Digest) -> SignedOperation? {
+  private mutating func remove(_ id: Digest) -> VerifiedOperations.Item? {
     guard let guest = guests.removeValue(forKey: id) else { return nil }
-    bytes -= WaitingRoom.size(guest.operation)
+    bytes -= WaitingRoom.size(guest.item)
     waiters[guest.missing]?.remove(id)
     if waiters[guest.missing]?.isEmpty ?? false { waiters[guest.missing] = nil }
-    return guest.operation
+    return guest.item
   }
 }

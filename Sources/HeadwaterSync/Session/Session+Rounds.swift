@@ -65,7 +65,7 @@ extension Session {
       comparison = .settled
       peerIsAhead = count
     case .wantAll, .want, .wantIDs, .credit: try serve(message, view, &out)
-    case .end, .operations, .part, .absent: try take(message, view, &out)
+    case .end, .operations, .witnessed, .part, .absent: try take(message, view, &out)
     case .ping: break
     case .bye(let code): leave(code, &out)
     }

@@ -74,12 +74,12 @@ extension Session {
   {
     owedSince = nil
     switch message {
-    case .operations(let operations):
-      try spend(operations.reduce(0) { $0 + $1.count })
-      guard partial.isEmpty else {
-        throw SyncError(.malformed, "the peer interrupts an operation with others")
+    case .operations(let operations): try take(Batch(operations), view, &out)
+    case .witnessed(let operations, let witnesses):
+      guard !operations.isEmpty, !witnesses.isEmpty else {
+        throw SyncError(.malformed, "the peer sends witnesses for nothing")
       }
-      try accept(operations, view, &out)
+      try take(Batch(operations, witnesses: witnesses), view, &out)
     case .part(let isLast, let bytes):
       try spend(bytes.count)
       guard !bytes.isEmpty, partial.count + bytes.count <= Limits.operationBytes + 131_072 else {
@@ -91,7 +91,7 @@ extension Session {
         partial = []
         // The bytes of the earlier parts were allowed again when they came.
         toAllow -= whole.count - bytes.count
-        try accept([whole], view, &out)
+        try accept(Batch([whole]), view, &out)
       } else {
         toAllow += bytes.count
       }
@@ -114,6 +114,19 @@ extension Session {
     }
   }
 
+  private mutating func take(_ batch: Batch, _ view: some ReplicaView, _ out: inout [Action]) throws
+  {
+    try spend(Session.byteCount(batch.operations) + Session.byteCount(batch.witnesses))
+    guard partial.isEmpty else {
+      throw SyncError(.malformed, "the peer interrupts an operation with others")
+    }
+    try accept(batch, view, &out)
+  }
+
+  private static func byteCount(_ operations: [[UInt8]]) -> Int {
+    operations.reduce(0) { $0 + $1.count }
+  }
+
   private mutating func spend(_ bytes: Int) throws {
     allowance -= bytes
     // The last message may go beyond what is left, by less than a message.
@@ -124,12 +137,12 @@ extension Session {
   }
 
   private mutating func accept(
-    _ operations: [[UInt8]], _ view: some ReplicaView, _ out: inout [Action]
+    _ batch: Batch, _ view: some ReplicaView, _ out: inout [Action]
   ) throws {
-    let bytes = operations.reduce(0) { $0 + $1.count }
+    let bytes = Session.byteCount(batch.operations) + Session.byteCount(batch.witnesses)
     var came: [ShortID] = []
     var fresh: [[UInt8]] = []
-    for operation in operations {
+    for operation in batch.operations {
       report.operationsReceived += 1
       guard let id = Session.id(operation, hasher) else {
         throw SyncError(.malformed, "what the peer sent is no operation")
@@ -154,7 +167,7 @@ extension Session {
       return
     }
     delivering.append((fresh.count, bytes, came))
-    out.append(.deliver(fresh))
+    out.append(.deliver(Batch(fresh, witnesses: batch.witnesses)))
   }
 
   /// The id of an operation as it travels, if it is one.
@@ -235,37 +248,19 @@ extension Session {
         send(.part(isLast: piece.isLast, piece.bytes), &out)
         continue
       }
-      var batch: [[UInt8]] = []
-      var bytes = 0
-      while nextNumber < outbox.count, bytes < min(SyncLimits.batchBytes, credit),
-        batch.count < SyncLimits.wanted
-      {
-        let operation = try view.encoded(outbox[nextNumber])
-        if operation.count > SyncLimits.batchBytes {
-          if !batch.isEmpty { break }
-          pieces = Session.cut(operation)
-          nextNumber += 1
-          report.operationsSent += 1
-          break
-        }
-        if bytes + operation.count > 2 * SyncLimits.batchBytes { break }
-        if let id = Session.id(operation, hasher) { known.insert(id) }
-        bytes += operation.count
-        batch.append(operation)
-        nextNumber += 1
-      }
-      if nextNumber > 65_536 || nextNumber == outbox.count {
-        outbox.removeFirst(nextNumber)
-        nextNumber = 0
-      }
-      if !batch.isEmpty {
+      let batch = try gather(view)
+      if !batch.operations.isEmpty {
+        let bytes = Session.byteCount(batch.operations) + Session.byteCount(batch.witnesses)
         credit -= bytes
         uncredited += bytes
-        report.operationsSent += batch.count
+        report.operationsSent += batch.operations.count
         report.operationBytesSent += bytes
         isFruitful = true
         idleBudget = SyncLimits.idleMessages
-        send(.operations(batch), &out)
+        send(
+          batch.witnesses.isEmpty
+            ? .operations(batch.operations) : .witnessed(batch.operations, by: batch.witnesses),
+          &out)
       } else if pieces.isEmpty {
         break
       }
@@ -274,6 +269,65 @@ extension Session {
       streaming = nil
       send(.end(round: round), &out)
     }
+  }
+
+  /// Takes what the next message carries from the outbox.
+  ///
+  /// What is badly signed goes with what proves it: the operation that vouches for it, if that is among these, or
+  /// witnesses.
+  private mutating func gather(_ view: some ReplicaView) throws -> Batch {
+    var taken: [OutgoingOperation] = []
+    var numbers: [Int64] = []
+    var bytes = 0
+    while nextNumber < outbox.count, bytes < min(SyncLimits.batchBytes, credit),
+      taken.count < SyncLimits.wanted
+    {
+      let operation = try view.operation(outbox[nextNumber])
+      let size = operation.bytes.count
+      if size > SyncLimits.batchBytes {
+        if !taken.isEmpty { break }
+        pieces = Session.cut(operation.bytes)
+        nextNumber += 1
+        report.operationsSent += 1
+        break
+      }
+      if bytes + size > 2 * SyncLimits.batchBytes { break }
+      bytes += size
+      taken.append(operation)
+      numbers.append(outbox[nextNumber])
+      nextNumber += 1
+    }
+    var witnesses = try self.witnesses(for: taken, numbers, view)
+    while taken.count > 1, Session.byteCount(witnesses) > SyncLimits.batchBytes {
+      // One operation and its witnesses have room in a message.
+      let rest = taken.count / 2
+      taken.removeLast(rest)
+      numbers.removeLast(rest)
+      nextNumber -= rest
+      witnesses = try self.witnesses(for: taken, numbers, view)
+    }
+    for operation in taken { known.insert(operation.id) }
+    if nextNumber > 65_536 || nextNumber == outbox.count {
+      outbox.removeFirst(nextNumber)
+      nextNumber = 0
+    }
+    return Batch(taken.map(\.bytes), witnesses: witnesses)
+  }
+
+  private func witnesses(
+    for operations: [OutgoingOperation], _ numbers: [Int64], _ view: some ReplicaView
+  ) throws -> [[UInt8]] {
+    let vouched = operations.indices.filter { operations[$0].voucher != nil }
+    guard !vouched.isEmpty else { return [] }
+    let present = Set(operations.map(\.id))
+    var witnesses: [[UInt8]] = []
+    for index in vouched {
+      guard let voucher = operations[index].voucher, !present.contains(voucher) else { continue }
+      for witness in try view.witnesses(for: numbers[index]) where !witnesses.contains(witness) {
+        witnesses.append(witness)
+      }
+    }
+    return witnesses
   }
 
   private static func cut(_ operation: [UInt8]) -> [(isLast: Bool, bytes: [UInt8])] {

@@ -12,11 +12,23 @@ public struct Session: Sendable {
     /// Send these bytes to the peer.
     case send([UInt8])
     /// Verify and admit these, encoded as they travel, and call `delivered`. Batches in order.
-    case deliver([[UInt8]])
+    case deliver(Batch)
     /// Both sides have the same operations now. May come again.
     case inSync
     /// The session is over: send what there is to send and close the channel. Nil when all is well.
     case close(SyncError?)
+  }
+
+  /// Operations that came together, as they travel.
+  public struct Batch: Sendable, Hashable {
+    public var operations: [[UInt8]]
+    /// What came with them as proof only.
+    public var witnesses: [[UInt8]]
+
+    public init(_ operations: [[UInt8]], witnesses: [[UInt8]] = []) {
+      self.operations = operations
+      self.witnesses = witnesses
+    }
   }
 
   /// What a session did so far.

@@ -21,6 +21,8 @@ public enum SyncMessage: Sendable, Hashable {
   case wantIDs([Digest])
   /// Operations, parents first.
   case operations([[UInt8]])
+  /// Operations, parents first, and others that prove those of them that are badly signed (`Vouching`).
+  case witnessed([[UInt8]], by: [[UInt8]])
   /// A piece of an operation that is too long for one message.
   case part(isLast: Bool, [UInt8])
   /// The sender lacks these, which it was asked for.
@@ -106,6 +108,12 @@ public enum SyncMessage: Sendable, Hashable {
       begin(8, 1)
       writer.arrayHeader(operations.count)
       for operation in operations { writer.byteString(operation) }
+    case .witnessed(let operations, let witnesses):
+      begin(15, 2)
+      for list in [operations, witnesses] {
+        writer.arrayHeader(list.count)
+        for operation in list { writer.byteString(operation) }
+      }
     case .part(let isLast, let bytes):
       begin(9, 2)
       writer.bool(isLast)
@@ -152,17 +160,14 @@ public enum SyncMessage: Sendable, Hashable {
     case (5, 1): message = .end(round: try reader.unsigned())
     case (6, 1): message = .want(try ShortIDs.read(&reader))
     case (7, 1): message = .wantIDs(try digests(&reader, atMost: SyncLimits.wanted))
-    case (8, 1):
-      let count = try reader.arrayHeader()
-      var operations: [[UInt8]] = []
-      operations.reserveCapacity(min(count, 4_096))
-      for _ in 0..<count { operations.append(try reader.byteString()) }
-      message = .operations(operations)
+    case (8, 1): message = .operations(try operations(&reader))
     case (9, 2): message = .part(isLast: try reader.bool(), try reader.byteString())
     case (10, 1): message = .absent(try ShortIDs.read(&reader))
     case (11, 1): message = .credit(try reader.unsigned())
     case (12, 0): message = .ping
     case (13, 1): message = .bye(try reader.unsigned())
+    case (15, 2):
+      message = .witnessed(try operations(&reader), by: try operations(&reader))
     default: throw DecodingError("an unknown kind of message", offset: 1)
     }
     try reader.finish()
@@ -186,6 +191,15 @@ public enum SyncMessage: Sendable, Hashable {
     return Hello(
       database: database, suite: UInt8(suite), nonce: nonce[0], isLive: try reader.bool(),
       credit: try reader.unsigned())
+  }
+
+  private static func operations(_ reader: inout CanonicalReader) throws(DecodingError) -> [[UInt8]]
+  {
+    let count = try reader.arrayHeader()
+    var operations: [[UInt8]] = []
+    operations.reserveCapacity(min(count, 4_096))
+    for _ in 0..<count { operations.append(try reader.byteString()) }
+    return operations
   }
 
   private static func digests(_ reader: inout CanonicalReader, atMost limit: Int)

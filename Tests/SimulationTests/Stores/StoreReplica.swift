@@ -104,14 +104,17 @@ final class StoreReplica: Replica {
     }
   }
 
-  func deliver(_ operations: [[UInt8]], from session: Int) async throws -> Outcome {
+  func deliver(_ batch: Session.Batch, from session: Int) async throws -> Outcome {
     let inbox = inboxes[session] ?? Inbox(store, maximumOperations: 512)
     inboxes[session] = inbox
-    let decoded = operations.compactMap { try? SignedOperation.decode($0) }
-    let report = try await inbox.receive(decoded)
+    let decoded = batch.operations.compactMap { try? SignedOperation.decode($0) }
+    let verified = await VerifiedOperations(
+      decoded, witnesses: batch.witnesses.compactMap { try? SignedOperation.decode($0) },
+      suite: store.suite)
+    let report = try await inbox.receive(verified)
     return Outcome(
       admitted: report.admitted.map(\.id),
-      rejected: report.rejected.count + operations.count - decoded.count,
+      rejected: report.rejected.count + batch.operations.count - decoded.count,
       missing: await inbox.wanted)
   }
 
@@ -157,7 +160,64 @@ final class StoreReplica: Replica {
     }
   }
 
-  func forge(_ forgery: Forgery, _ random: inout Seeded) async throws -> [UInt8]? {
+  func forge(_ forgery: Forgery, _ random: inout Seeded) async throws -> Session.Batch? {
+    if case .vouched = forgery { return try await forgeChain(&random) }
+    return try await forgeOne(forgery, &random).map { Session.Batch([$0]) }
+  }
+
+  /// A chain of a member's operations, badly signed but for one at its end, which may be one that cannot enter.
+  private func forgeChain(_ random: inout Seeded) async throws -> Session.Batch? {
+    let signer = StoreReplica.signer(2)
+    let (store, heads) = (store, try await frontier())
+    // Where the author's chain ends in what is known here; sometimes it forks.
+    let last = try await store.read { snapshot in
+      var last: Digest?
+      try snapshot.log {
+        if $0.author == signer.principal { last = $0.id }
+        return true
+      }
+      return last
+    }
+    var (parents, previous) = (heads, last)
+    if random.happens(0.3) { (parents, previous) = ([store.database], nil) }
+    let length = Int.random(in: 1...6, using: &random)
+    var chain: [[UInt8]] = []
+    for step in 0...length {
+      let isEnd = step == length
+      var parents = parents
+      if isEnd, random.happens(0.3) {
+        // It waits for ever: its proof is good all the same.
+        parents.append(store.suite.hash([UInt8.random(in: 0...255, using: &random)]))
+      }
+      // A collection that does not exist makes it statically wrong.
+      let isWrong = isEnd && random.happens(0.3)
+      let operation = HeadwaterLog.Operation(
+        kind: .ordinary(database: store.database, schema: store.database),
+        parents: parents.sorted(), author: signer.principal, previous: previous,
+        time: Int64(random.next() % 1_000),
+        changes: [
+          RowChange(
+            kind: .update, collection: isWrong ? 9 : 1,
+            key: Key([.text(["a", "b", "c"].randomElement(using: &random)!)]),
+            assignments: [Assignment(slot: 1, change: .set(.text("\(step)")))])
+        ])
+      let body = operation.encode()
+      let id = store.suite.hash(body)
+      var signature = signer.sign(id)
+      if !isEnd { signature[step] ^= 1 }
+      chain.append(
+        SignedOperation(
+          body: body, suite: store.suite.identifier, publicKey: signer.publicKey,
+          signature: signature
+        ).encode())
+      (parents, previous) = ([id], id)
+    }
+    // What cannot enter is sent as an operation too, or as a witness only.
+    let cut = random.happens(0.5) ? chain.count : Int.random(in: 1..<chain.count, using: &random)
+    return Session.Batch(Array(chain[..<cut]), witnesses: Array(chain[cut...]))
+  }
+
+  private func forgeOne(_ forgery: Forgery, _ random: inout Seeded) async throws -> [UInt8]? {
     // An owner or a member, so that what they say would matter.
     let number = [1, 2].randomElement(using: &random)!
     let signer = StoreReplica.signer(number)
@@ -193,6 +253,7 @@ final class StoreReplica: Replica {
     }
     let heads = try await frontier()
     switch forgery {
+    case .vouched: return nil
     case .equivocation: return signed.encode()
     case .badSignature:
       // A new one, or a spoilt copy of one that is good.
@@ -238,6 +299,23 @@ final class StoreReplica: Replica {
   func frontier() async throws -> [Digest] { try await store.read { try $0.frontier() } }
 
   // MARK: What it comes to
+
+  /// How many operations are here that are badly signed, and how many of those have witnesses that are not.
+  func badlySigned() async throws -> (taken: Int, witnessed: Int) {
+    let suite = store.suite
+    return try await store.read { snapshot in
+      let operations = try snapshot.operations()
+      var (taken, witnessed) = (0, 0)
+      for number in 1...operations.lastNumber {
+        let (id, signed, _) = try operations.travelling(number)
+        guard !suite.verify(signed.signature, of: id, by: signed.publicKey) else { continue }
+        taken += 1
+        let last = try operations.witnesses(for: number).last
+        if let last, try operations.number(of: suite.hash(last.body)) == nil { witnessed += 1 }
+      }
+      return (taken, witnessed)
+    }
+  }
 
   func verdicts() async throws -> [Digest: Verdict] {
     try await store.read { snapshot in

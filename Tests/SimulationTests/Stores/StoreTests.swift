@@ -18,52 +18,73 @@ import Testing
   @Test(arguments: seeds) func honestStoresAreTheSame(seeds: Range<UInt64>) async throws {
     let genesis = try await StoreReplica.genesis()
     for seed in seeds {
-      var random = Seeded(seed ^ 0x5704E)
-      var settings = MachineTests.settings(&random)
-      settings.replicas = Int.random(in: 2...4, using: &random)
-      settings.duration = Int64.random(in: 2_000...10_000, using: &random)
-      settings.writesPerSecond = [2, 5].randomElement(using: &random) ?? 2
-      // A death that is survived needs a file.
-      let folder = seed % 8 == 0 ? TemporaryFolder() : nil
-      settings.deathsPerSecond = folder == nil ? 0 : 0.5
-      var malice: [Int: Simulation.Malice] = [:]
       // Every third run has an attacker, and each kind of them has its turns.
-      if seed % 3 == 0 {
-        settings.replicas = max(3, settings.replicas)
-        settings.degree = max(2, settings.degree)
-        let kinds = Simulation.Malice.allCases
-        malice[Int.random(in: 0..<settings.replicas, using: &random)] =
-          kinds[Int(seed / 3) % kinds.count]
-      }
-      let replicas = try (0..<settings.replicas).map {
-        try StoreReplica(number: $0, genesis: genesis, path: folder?.path("replica\($0)"))
-      }
-      let simulation = Simulation(seed: seed, settings, replicas: replicas, malice: malice)
-      let comment: Comment = "seed \(seed), malice \(malice)"
-      #expect(try await simulation.run(), comment)
-      // A session that is not live is over before an attacker has thought of something.
-      if settings.isLive,
-        malice.values.contains(where: { [.badSignatures, .forgesParents].contains($0) })
-      {
-        #expect(simulation.forged > 0, comment)
-      }
-      for (honestPeer, error) in simulation.blamed where honestPeer {
-        #expect(error.code == .timeout || error.code == .remote, "seed \(seed): \(error)")
-      }
-      let first = replicas[simulation.honest[0]]
-      let (verdicts, rows) = (try await first.verdicts(), try await first.rows())
-      #expect(
-        simulation.written.keys.allSatisfy { verdicts[$0] != nil },
-        "seed \(seed): something that was acknowledged is lost")
-      for index in simulation.honest {
-        let replica = replicas[index]
-        #expect(try await replica.verdicts() == verdicts, comment)
-        #expect(try await replica.rows() == rows, comment)
-        #expect(try await replica.mirror(), comment)
-      }
-      // One of them against the reference: the others are equal to it.
-      #expect(try await first.store.verifyDeep().differences.isEmpty, comment)
+      let kinds = Simulation.Malice.allCases
+      try await simulate(seed, genesis, seed % 3 == 0 ? kinds[Int(seed / 3) % kinds.count] : nil)
     }
+  }
+
+  /// An attacker whose badly signed operations are taken on the word of others: who has one gives it to all.
+  @Test func whatIsBadlySignedIsEverywhereOrNowhere() async throws {
+    let genesis = try await StoreReplica.genesis()
+    var (taken, witnessed) = (0, 0)
+    for seed in 0..<40 as Range<UInt64> {
+      let found = try await simulate(seed, genesis, .signsBadly)
+      taken += found.taken
+      witnessed += found.witnessed
+    }
+    #expect(taken > 50 && witnessed > 10, "\(taken), \(witnessed)")
+  }
+
+  /// Runs it, and checks that all honest stores are what they should be.
+  ///
+  /// - Returns: how many badly signed operations one of them has, and how many of those have witnesses that did not enter.
+  @discardableResult private func simulate(
+    _ seed: UInt64, _ genesis: SignedOperation, _ kind: Simulation.Malice?
+  ) async throws -> (taken: Int, witnessed: Int) {
+    var random = Seeded(seed ^ 0x5704E)
+    var settings = MachineTests.settings(&random)
+    settings.replicas = Int.random(in: 2...4, using: &random)
+    settings.duration = Int64.random(in: 2_000...10_000, using: &random)
+    settings.writesPerSecond = [2, 5].randomElement(using: &random) ?? 2
+    // A death that is survived needs a file.
+    let folder = seed % 8 == 0 ? TemporaryFolder() : nil
+    settings.deathsPerSecond = folder == nil ? 0 : 0.5
+    var malice: [Int: Simulation.Malice] = [:]
+    if let kind {
+      settings.replicas = max(3, settings.replicas)
+      settings.degree = max(2, settings.degree)
+      malice[Int.random(in: 0..<settings.replicas, using: &random)] = kind
+    }
+    let replicas = try (0..<settings.replicas).map {
+      try StoreReplica(number: $0, genesis: genesis, path: folder?.path("replica\($0)"))
+    }
+    let simulation = Simulation(seed: seed, settings, replicas: replicas, malice: malice)
+    let comment: Comment = "seed \(seed), malice \(malice)"
+    #expect(try await simulation.run(), comment)
+    // A session that is not live is over before an attacker has thought of something.
+    if settings.isLive,
+      malice.values.contains(where: { [.badSignatures, .forgesParents].contains($0) })
+    {
+      #expect(simulation.forged > 0, comment)
+    }
+    for (honestPeer, error) in simulation.blamed where honestPeer {
+      #expect(error.code == .timeout || error.code == .remote, "seed \(seed): \(error)")
+    }
+    let first = replicas[simulation.honest[0]]
+    let (verdicts, rows) = (try await first.verdicts(), try await first.rows())
+    #expect(
+      simulation.written.keys.allSatisfy { verdicts[$0] != nil },
+      "seed \(seed): something that was acknowledged is lost")
+    for index in simulation.honest {
+      let replica = replicas[index]
+      #expect(try await replica.verdicts() == verdicts, comment)
+      #expect(try await replica.rows() == rows, comment)
+      #expect(try await replica.mirror(), comment)
+    }
+    // One of them against the reference: the others are equal to it.
+    #expect(try await first.store.verifyDeep().differences.isEmpty, comment)
+    return try await first.badlySigned()
   }
 
   /// A seed says it all: the same run twice.

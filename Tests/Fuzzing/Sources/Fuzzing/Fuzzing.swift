@@ -130,8 +130,7 @@ enum Decoder: String, CaseIterable {
       for action in next.1 {
         switch action {
         case .send(let message): sent += message.count
-        case .deliver(let operations):
-          step(.delivered(replica.deliver(operations, from: 1)))
+        case .deliver(let batch): step(.delivered(replica.deliver(batch, from: 1)))
         default: break
         }
       }
@@ -179,7 +178,9 @@ enum Decoder: String, CaseIterable {
     var total = 0
     for start in stride(from: 1, to: bytes.count, by: size) {
       reader.append(Array(bytes[start..<min(start + size, bytes.count)]))
-      while let signed = try? reader.next() { total += signed.body.count }
+      while let group = try? reader.next() {
+        for signed in group.operations + group.witnesses { total += signed.body.count }
+      }
     }
     _ = try? reader.finish()
     precondition(total <= bytes.count, "a bundle gives more than it has")

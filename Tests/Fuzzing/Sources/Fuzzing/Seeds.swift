@@ -72,7 +72,8 @@ extension Decoder {
 
   private static var wholeBundle: [UInt8] {
     var writer = BundleWriter(database: suite.hash(operations[0].body), suite: suite)
-    for operation in operations { writer.add(operation) }
+    writer.add(OperationGroup(operations, witnesses: [operations[0]]))
+    writer.add(OperationGroup(operations))
     writer.finish()
     return [31] + writer.take()
   }
@@ -88,7 +89,8 @@ extension Decoder {
     let new = CheapReplica.encode(parents: heads, author: 2, number: 1, size: 9, isGood: true)
     let some: [SyncMessage] = [
       .frontier(round: 0, heads: [ids[3]], isWhole: true), .wantAll(round: 0),
-      .want(ids.prefix(3).map(\.prefix)), .operations([new]), .ping, .credit(1_000),
+      .want(ids.prefix(3).map(\.prefix)), .operations([new]), .witnessed([new], by: [new]), .ping,
+      .credit(1_000),
       .frontier(round: 1, heads: heads, isWhole: true), .bye(0),
     ]
     let others: [SyncMessage] = [
