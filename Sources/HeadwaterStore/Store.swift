@@ -320,6 +320,18 @@ public final class Store: Sendable {
     try await onWriter { engine in try Receiver(engine: engine).receive(operations) }
   }
 
+  /// The same without waiting; `finish` is called on the writer's queue.
+  func submit(
+    _ operations: VerifiedOperations,
+    _ finish: @escaping @Sendable (Result<Receiver.Result, any Error>) -> Void
+  ) {
+    guard let writer else {
+      return finish(
+        .failure(StoreError(.permission, "\(path) was opened for reading only")))
+    }
+    writer.enqueue({ try Receiver(engine: $0).receive(operations) }, finish)
+  }
+
   private func onWriter<R: Sendable>(_ body: @escaping @Sendable (Engine) throws -> R) async throws
     -> R
   {

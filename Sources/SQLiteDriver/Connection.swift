@@ -49,6 +49,30 @@ public final class Connection {
     _ = headwater_sqlite_db_config_int(handle, SQLITE_DBCONFIG_DEFENSIVE, 1)
   }
 
+  // MARK: The write-ahead log
+
+  /// How many pages the log had after the last commit of this connection; 0 before `stopCheckpointing`.
+  @exclusivity(unchecked) public private(set) var loggedPages = 0
+
+  /// Leaves checkpoints to the caller, and counts the pages of the log: call `checkpoint` when they are many.
+  public func stopCheckpointing() {
+    // SQLite's own checkpoints hang on the same hook, which this one replaces.
+    sqlite3_wal_hook(
+      handle,
+      { context, _, _, pages in
+        if let context {
+          Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue().loggedPages = Int(pages)
+        }
+        return SQLITE_OK
+      }, Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  /// Copies as much of the log into the file as nobody is reading, without waiting for anybody.
+  public func checkpoint() throws(SQLiteError) {
+    let code = sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
+    guard code == SQLITE_OK else { throw error(code, "checkpoint") }
+  }
+
   deinit {
     for statement in cache.values { statement.finalize() }
     sqlite3_close_v2(handle)

@@ -9,12 +9,15 @@ enum PackedMessage {
   /// Shorter messages are sent as they are.
   private static let leastBytes = 1_024
 
+  /// Whether it carries operations, and is long enough.
+  static func mayPack(_ message: [UInt8]) -> Bool {
+    // An array of two: the kind of operations, and these.
+    message.count >= leastBytes && message[0] == 0x82 && message[1] == 0x08
+  }
+
   /// The message as it is sent: compressed if it carries operations and that makes it shorter.
   static func pack(_ message: [UInt8]) -> [UInt8] {
-    // An array of two: the kind of operations, and these.
-    guard message.count >= leastBytes, message[0] == 0x82, message[1] == 0x08 else {
-      return message
-    }
+    guard mayPack(message) else { return message }
     var length = compressBound(uLong(message.count))
     let deflated = [UInt8](unsafeUninitializedCapacity: Int(length)) { buffer, count in
       let status = compress2(

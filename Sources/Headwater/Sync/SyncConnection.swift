@@ -51,6 +51,11 @@ final class SyncConnection: Sendable {
     return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
   }
 
+  private func seconds(since start: ContinuousClock.Instant) -> Double {
+    let (seconds, attoseconds) = start.duration(to: clock.now).components
+    return Double(seconds) + Double(attoseconds) / 1e18
+  }
+
   /// Runs the session to its end. When the task is cancelled the peer is told.
   func run() async throws(SyncError) -> Session.Report {
     let (events, event) = AsyncStream.makeStream(of: Event.self)
@@ -224,9 +229,18 @@ final class SyncConnection: Sendable {
   private func write(_ outgoing: AsyncStream<[UInt8]>, _ event: AsyncStream<Event>.Continuation)
     async
   {
+    var choice = PackingChoice()
     do throws(ChannelError) {
       for await bytes in outgoing {
-        try await channel.send(PackedMessage.pack(bytes))
+        var message = bytes
+        if PackedMessage.mayPack(bytes), choice.next() {
+          let start = clock.now
+          message = PackedMessage.pack(bytes)
+          choice.packed(bytes.count, to: message.count, in: seconds(since: start))
+        }
+        let start = clock.now
+        try await channel.send(message)
+        choice.sent(message.count, in: seconds(since: start))
         event.yield(.sent(bytes.count))
       }
     } catch {
@@ -239,9 +253,11 @@ final class SyncConnection: Sendable {
   private func admit(
     _ batches: AsyncStream<Session.Batch>, _ event: AsyncStream<Event>.Continuation
   ) async {
-    // The next batch is verified while one is admitted; how many there can be is a matter of credit.
-    let (verified, verify) = AsyncStream.makeStream(of: (VerifiedOperations, malformed: Int).self)
+    // Batches are verified while others are admitted, and looked through while the next ones are; how many there can be
+    // is a matter of credit.
+    let (submitted, submit) = AsyncStream.makeStream(of: (Inbox.Submission, malformed: Int).self)
     let suite = store.suite
+    let inbox = Inbox(store)
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
         for await batch in batches {
@@ -249,18 +265,14 @@ final class SyncConnection: Sendable {
           let witnesses = batch.witnesses.compactMap { try? SignedOperation.decode($0) }
           let malformed =
             batch.operations.count - operations.count + batch.witnesses.count - witnesses.count
-          verify.yield(
-            (
-              await VerifiedOperations(operations, witnesses: witnesses, suite: suite),
-              malformed: malformed
-            ))
+          let verified = await VerifiedOperations(operations, witnesses: witnesses, suite: suite)
+          submit.yield((inbox.submit(verified), malformed: malformed))
         }
-        verify.finish()
+        submit.finish()
       }
-      let inbox = Inbox(store)
       do {
-        for await (operations, malformed) in verified {
-          let report = try await inbox.receive(operations)
+        for await (submission, malformed) in submitted {
+          let report = try await inbox.report(submission)
           event.yield(
             .delivered(
               admitted: report.admitted.map(\.id), rejected: report.rejected.count + malformed,

@@ -131,7 +131,8 @@ final class EventTable {
       }
     }
     try writer.bytes.withUnsafeBytes { bytes in
-      statement.bind(6, UnsafeRawBufferPointer(rebasing: bytes[Digest.byteCount...]))
+      statement.bindBytes(
+        6, borrowing: UnsafeRawBufferPointer(rebasing: bytes[Digest.byteCount...]))
       try statement.run()
     }
     transaction.first = last + 1

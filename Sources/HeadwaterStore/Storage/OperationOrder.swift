@@ -23,7 +23,9 @@ struct OperationOrder: Sendable {
   /// The greatest key of the last bucket.
   private var last: OperationKey?
   /// The operations that no span has, by short id.
-  private var numbers: [ShortID: [Int64]] = [:]
+  private var numbers: [ShortID: Int64] = [:]
+  /// Those of which another has the same short id.
+  private var twins: [(short: ShortID, number: Int64)] = []
   /// Operations up to this number are in spans.
   private(set) var indexedUpTo: Int64 = 0
   /// The last operation that is in here.
@@ -51,7 +53,9 @@ struct OperationOrder: Sendable {
           "operation \(statement.int(0)) is damaged in the store: restore it from a backup")
       }
       added.append(OperationKey(height: statement.int(1), id: id))
-      numbers[id.prefix, default: []].append(statement.int(0))
+      if let other = numbers.updateValue(statement.int(0), forKey: id.prefix) {
+        twins.append((id.prefix, other))
+      }
     }
     lastNumber = newest
     add(added.sorted())
@@ -123,7 +127,11 @@ struct OperationOrder: Sendable {
   }
 
   /// Operations with that short id that are in no span yet.
-  func numbers(of short: ShortID) -> [Int64] { numbers[short] ?? [] }
+  func numbers(of short: ShortID) -> [Int64] {
+    guard let number = numbers[short] else { return [] }
+    guard !twins.isEmpty else { return [number] }
+    return twins.filter { $0.short == short }.map(\.number) + [number]
+  }
 
   static func lowerBound(_ key: OperationKey, in keys: [OperationKey]) -> Int {
     var low = 0

@@ -61,7 +61,9 @@ final class OperationTable {
   private var authorsByPrincipal: [Digest: AuthorRecord] = [:]
   private var authorsByNumber: [Int64: AuthorRecord] = [:]
   /// The numbers of operations that `locator` does not have yet, by the prefix of their ids.
-  private var tail: [UInt64: [Int64]] = [:]
+  private var tail: [UInt64: Int64] = [:]
+  /// Those of which another has the same prefix.
+  private var tailTwins: [(prefix: UInt64, number: Int64)] = []
   /// The same operations, for `span`.
   private var tailKeys: [OperationKey] = []
   private var indexedUpTo: Int64 = 0
@@ -87,8 +89,14 @@ final class OperationTable {
     statement.bind(1, indexedUpTo)
     while try statement.step() {
       guard let id = statement.withBytes(1, { Digest(bytes: $0) }) else { continue }
-      tail[id.prefix, default: []].append(statement.int(0))
+      addToTail(id, statement.int(0))
       tailKeys.append(OperationKey(height: statement.int(2), id: id))
+    }
+  }
+
+  private func addToTail(_ id: Digest, _ number: Int64) {
+    if let other = tail.updateValue(number, forKey: id.prefix) {
+      tailTwins.append((id.prefix, other))
     }
   }
 
@@ -96,7 +104,12 @@ final class OperationTable {
 
   /// The local number of the operation with that id.
   func number(of id: Digest) throws -> Int64? {
-    for number in tail[id.prefix] ?? [] where try record(number).id == id { return number }
+    if let number = tail[id.prefix] {
+      if try record(number).id == id { return number }
+      for twin in tailTwins where twin.prefix == id.prefix {
+        if try record(twin.number).id == id { return twin.number }
+      }
+    }
     for number in try indexed(id.prefix) where try record(number).id == id { return number }
     if tailKeys.isEmpty {
       // A reader has no tail in memory.
@@ -148,9 +161,7 @@ final class OperationTable {
     return found
   }
 
-  private static let columns =
-    "number, id, height, author, chain, position, time, reason, voided_by"
-
+  /// What stands in the columns number, id, height, author, chain, position, time, reason, voided_by.
   private func read(_ statement: Statement) throws -> OperationRecord {
     // The columns stand first; what else was asked for comes after them.
     guard let id = statement.withBytes(1, { Digest(bytes: $0) }),
@@ -187,7 +198,8 @@ final class OperationTable {
   /// The same, read from the file, and not kept in memory.
   func readRecord(_ number: Int64) throws -> OperationRecord {
     let statement = try db.cached(
-      "SELECT \(OperationTable.columns) FROM operation WHERE number = ?")
+      "SELECT number, id, height, author, chain, position, time, reason, voided_by FROM operation WHERE number = ?"
+    )
     statement.bind(1, number)
     defer { statement.reset() }
     guard try statement.step() else {
@@ -246,7 +258,8 @@ final class OperationTable {
   /// An operation, decoded, with its id.
   func identified(_ number: Int64) throws -> (id: Digest, operation: Operation) {
     let statement = try db.cached(
-      "SELECT \(OperationTable.columns), body FROM operation WHERE number = ?")
+      "SELECT number, id, height, author, chain, position, time, reason, voided_by, body FROM operation WHERE number = ?"
+    )
     statement.bind(1, number)
     defer { statement.reset() }
     guard try statement.step() else {
@@ -418,17 +431,21 @@ final class OperationTable {
       statement.bindNull(8)
       statement.bindNull(9)
     }
-    statement.bind(10, body)
-    statement.bind(11, signature)
     if let voucher {
       voucher.withUnsafeBytes { statement.bind(12, $0) }
     } else {
       statement.bindNull(12)
     }
-    try statement.run()
+    try body.withUnsafeBytes { body in
+      try signature.withUnsafeBytes { signature in
+        statement.bindBytes(10, borrowing: body)
+        statement.bindBytes(11, borrowing: signature)
+        try statement.run()
+      }
+    }
     nextNumber = record.number + 1
     remember(record)
-    tail[record.id.prefix, default: []].append(record.number)
+    addToTail(record.id, record.number)
     tailKeys.append(OperationKey(height: record.height, id: record.id))
 
     if let highest = author.highest {
@@ -464,18 +481,19 @@ final class OperationTable {
     dirtyAuthors.removeAll()
     guard tailKeys.count >= OperationTable.locatorTail else { return }
     let statement = try db.cached("INSERT OR IGNORE INTO locator (prefix, number) VALUES (?, ?)")
-    for (prefix, numbers) in tail.map({ (Int64(bitPattern: $0), $1) }).sorted(by: { $0.0 < $1.0 }) {
-      for number in numbers {
-        statement.bind(1, prefix)
-        statement.bind(2, number)
-        try statement.run()
-      }
+    let found = tail.map { (Int64(bitPattern: $0), $1) }
+    let twins = tailTwins.map { (Int64(bitPattern: $0.prefix), $0.number) }
+    for (prefix, number) in (found + twins).sorted(by: { $0 < $1 }) {
+      statement.bind(1, prefix)
+      statement.bind(2, number)
+      try statement.run()
     }
     try SpanTable(db).insert(tailKeys.sorted())
     indexedUpTo = nextNumber - 1
     try StoreFile.setMeta(
       db, "locator", withUnsafeBytes(of: indexedUpTo.bigEndian) { Array($0) })
     tail.removeAll(keepingCapacity: true)
+    tailTwins.removeAll()
     tailKeys.removeAll(keepingCapacity: true)
   }
 }

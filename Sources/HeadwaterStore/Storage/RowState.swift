@@ -131,7 +131,8 @@ final class RowTable {
 
   func row(_ storageKey: StorageKey) throws -> RowState? {
     if let row = byKey[storageKey] { return row }
-    let statement = try db.cached("SELECT \(RowTable.columns) FROM row WHERE key = ?")
+    let statement = try db.cached(
+      "SELECT number, key, flags, creator, creates, stamps, image, masked FROM row WHERE key = ?")
     statement.bind(1, storageKey.bytes)
     defer { statement.reset() }
     guard try statement.step() else { return nil }
@@ -142,7 +143,9 @@ final class RowTable {
 
   func row(number: Int64) throws -> RowState {
     if let row = byNumber[number] { return row }
-    let statement = try db.cached("SELECT \(RowTable.columns) FROM row WHERE number = ?")
+    let statement = try db.cached(
+      "SELECT number, key, flags, creator, creates, stamps, image, masked FROM row WHERE number = ?"
+    )
     statement.bind(1, number)
     defer { statement.reset() }
     guard try statement.step() else {

@@ -157,7 +157,7 @@ enum StoreFile {
     if writer {
       _ = try db.text("PRAGMA journal_mode = WAL")
       try db.execute("PRAGMA synchronous = \(durability == .full ? "FULL" : "NORMAL")")
-      try db.execute("PRAGMA wal_autocheckpoint = 4000")
+      db.stopCheckpointing()
       try db.execute("PRAGMA cache_size = -65536")
     } else {
       try db.execute("PRAGMA query_only = 1")

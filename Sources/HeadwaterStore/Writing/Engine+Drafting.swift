@@ -27,7 +27,7 @@ extension Engine {
     let parents = try parents(at: frontier)
     let past = Past(
       engine: self, parents: parents,
-      seesEverything: Set(parents.map(\.number)) == self.frontier)
+      seesEverything: isFrontier(parents))
     let draft = Draft(layout: layout, past: past)
     try body(draft)
     return try commit(draft.changes, as: signer, past: past, time: time)
@@ -57,7 +57,7 @@ extension Engine {
     let parents = try parents(at: nil)
     let past = Past(
       engine: self, parents: parents,
-      seesEverything: Set(parents.map(\.number)) == self.frontier)
+      seesEverything: isFrontier(parents))
     return try commit(prepared.changes, as: signer, past: past, time: time, prepared: prepared)
   }
 

@@ -21,6 +21,8 @@ final class Engine {
   let evidence: Evidence
   /// The operations without children, by number.
   private(set) var frontier: Set<Int64>
+  /// The same by id: what has one of them for a parent is new, and its parents need not be looked for.
+  private var heads: [Digest: Int64] = [:]
   /// What came into it and what left it since the last commit, in which the file learns of it.
   private var newHeads: Set<Int64> = []
   private var goneHeads: [Int64] = []
@@ -55,6 +57,7 @@ final class Engine {
     retainedUpTo = events.last
     let statement = try db.prepare("SELECT number FROM frontier")
     while try statement.step() { frontier.insert(statement.int(0)) }
+    for number in frontier { heads[try log.record(number).id] = number }
   }
 
   /// With more heads than this the frontier is not noted with each event: thousands of concurrent operations
@@ -99,7 +102,11 @@ final class Engine {
     prepared: PreparedCreates? = nil,
     isLocal: Bool = false
   ) throws -> Admission {
-    if let number = try log.number(of: id) { return .known(try log.record(number)) }
+    // An operation that is here is the child of its parents, so none of them is a head.
+    if !operation.parents.contains(where: { heads[$0] != nil }), let number = try log.number(of: id)
+    {
+      return .known(try log.record(number))
+    }
     var parents: [OperationRecord] = []
     switch operation.kind {
     case .genesis:
@@ -116,7 +123,7 @@ final class Engine {
       }
       var missing: [Digest] = []
       for parent in operation.parents {
-        guard let number = try log.number(of: parent) else {
+        guard let number = try heads[parent] ?? log.number(of: parent) else {
           missing.append(parent)
           continue
         }
@@ -124,7 +131,7 @@ final class Engine {
       }
       guard missing.isEmpty else { return .waiting(missing: missing) }
     }
-    let seesEverything = Set(parents.map(\.number)) == frontier
+    let seesEverything = isFrontier(parents)
     if !seesEverything { try requireAntichain(parents, id) }
 
     var author =
@@ -186,7 +193,7 @@ final class Engine {
     try log.insert(
       record, body: body, signature: signature, voucher: voucher, author: &author,
       previous: operation.previous)
-    advanceFrontier(parents: parents, to: record.number)
+    advanceFrontier(parents: parents, to: record)
     var arrival = Arrival(
       operation: operation, record: record, changes: changes, seesEverything: seesEverything)
     try enter(arrival)
@@ -200,6 +207,11 @@ final class Engine {
     try apply(arrival, flips)
     isHalfDone = false
     return .admitted(arrival.record, changes)
+  }
+
+  /// Whether these, all different, are the operations without children.
+  func isFrontier(_ parents: [OperationRecord]) -> Bool {
+    parents.count == frontier.count && parents.allSatisfy { frontier.contains($0.number) }
   }
 
   private func rejected(_ id: Digest, _ why: String) -> StoreError {
@@ -216,12 +228,14 @@ final class Engine {
     }
   }
 
-  private func advanceFrontier(parents: [OperationRecord], to number: Int64) {
+  private func advanceFrontier(parents: [OperationRecord], to record: OperationRecord) {
     for parent in parents where frontier.remove(parent.number) != nil {
+      heads[parent.id] = nil
       if newHeads.remove(parent.number) == nil { goneHeads.append(parent.number) }
     }
-    frontier.insert(number)
-    newHeads.insert(number)
+    frontier.insert(record.number)
+    heads[record.id] = record.number
+    newHeads.insert(record.number)
   }
 
   private func flushFrontier() throws {

@@ -1,5 +1,6 @@
 import HeadwaterLog
 import HeadwaterModel
+import Synchronization
 
 /// Takes operations from one peer in any order, and keeps those whose parents have not come: so many and no more.
 ///
@@ -14,9 +15,10 @@ public actor Inbox {
     public var rejected: [(id: Digest, reason: String)] = []
     /// Turned out to make room: offer them again after their parents.
     public var evicted: [Digest] = []
+    fileprivate var isBegun = false
   }
 
-  private let store: Store
+  private nonisolated let store: Store
   private var room: WaitingRoom
 
   /// - Parameters:
@@ -46,10 +48,56 @@ public actor Inbox {
 
   /// The same of operations that were verified before: verify some while the inbox takes others.
   public func receive(_ operations: VerifiedOperations) async throws -> Report {
+    try await report(submit(operations))
+  }
+
+  /// Operations on their way into the store.
+  public final class Submission: Sendable {
+    let operations: VerifiedOperations
+    private struct State {
+      var result: Result<Receiver.Result, any Error>?
+      var waiter: CheckedContinuation<Receiver.Result, any Error>?
+    }
+    private let state = Mutex(State())
+
+    init(_ operations: VerifiedOperations) { self.operations = operations }
+
+    func finish(_ result: Result<Receiver.Result, any Error>) {
+      state.withLock { state in
+        state.result = result
+        return state.waiter.take()
+      }?.resume(with: result)
+    }
+
+    func result() async throws -> Receiver.Result {
+      try await withCheckedThrowingContinuation { continuation in
+        let result = state.withLock { state in
+          if state.result == nil { state.waiter = continuation }
+          return state.result
+        }
+        if let result { continuation.resume(with: result) }
+      }
+    }
+  }
+
+  /// Hands operations to the store, after all that were submitted before, without waiting for them: so that the store
+  /// has the next ones while the report on some is made.
+  public nonisolated func submit(_ operations: VerifiedOperations) -> Submission {
+    let submission = Submission(operations)
+    store.submit(operations) { submission.finish($0) }
+    return submission
+  }
+
+  /// What became of them. Ask for the reports in the order of the submissions, each once.
+  ///
+  /// - Throws: as `receive`.
+  public func report(_ submission: Submission) async throws -> Report {
     var report = Report()
-    var batch = operations
+    var batch = submission.operations
     while batch.count > 0 {
-      let result = try await store.deliver(batch)
+      let result =
+        report.isBegun ? try await store.deliver(batch) : try await submission.result()
+      report.isBegun = true
       var next: [VerifiedOperations.Item] = []
       for (index, (item, answer)) in zip(batch.items, result.answers).enumerated() {
         let id = item.id

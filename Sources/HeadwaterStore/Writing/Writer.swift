@@ -15,6 +15,11 @@ final class Writer: @unchecked Sendable {
   /// After how many nanoseconds of work a commit takes no more jobs.
   private static let nanosecondsPerCommit: UInt64 = 50_000_000
 
+  /// After how many pages of the log it is copied into the file, beside the writer.
+  private static let pagesPerCheckpoint = 4_000
+  /// With so many pages the writer sees to it itself: only what is not written to meanwhile can be begun anew.
+  private static let pagesPerRestart = 16_000
+
   private struct Job: Sendable {
     let run: @Sendable (Engine) throws -> Void
     let finish: @Sendable ((any Error)?) -> Void
@@ -31,6 +36,9 @@ final class Writer: @unchecked Sendable {
   private let turns: Int?
   /// What SQLite says of the file's state after our last commit: others have written if it says something else.
   private var version: Int64?
+  private let checkpoints = DispatchQueue(label: "headwater.store.checkpoint")
+  /// Whether the log is being copied, and how long it was when that was begun last.
+  private let checkpoint = Mutex<(isUnderWay: Bool, pages: Int)>((false, 0))
   private static let onQueue = DispatchSpecificKey<ObjectIdentifier>()
   /// Called after each commit, on the queue. Set once, before the store is handed out.
   var onCommit: @Sendable () -> Void = {}
@@ -58,6 +66,8 @@ final class Writer: @unchecked Sendable {
   /// Closes the file and gives up the lock, after the commit that is under way.
   func close() {
     let close = {
+      // The last connection that closes puts everything into the file.
+      self.checkpoints.sync {}
       self.current = nil
       self.makeEngine = { throw StoreError(.closed, "the store was closed") }
       self.connection = nil
@@ -173,6 +183,7 @@ final class Writer: @unchecked Sendable {
             try engine.flush()
           }
         }
+        checkpointIfLong()
         onCommit()
         for outcome in outcomes { outcome.job.finish(outcome.error) }
       } catch {
@@ -184,6 +195,36 @@ final class Writer: @unchecked Sendable {
           return
         }
       }
+    }
+  }
+
+  /// Copies the log into the file, if it has grown. Where that fails nothing is lost, and the next commit tries again.
+  private func checkpointIfLong() {
+    guard let connection, !path.isEmpty else { return }
+    let pages = connection.loggedPages
+    if pages >= Writer.pagesPerRestart {
+      try? connection.checkpoint()
+      checkpoint.withLock { $0.pages = 0 }
+      return
+    }
+    let begins = checkpoint.withLock { state in
+      // It begins anew when all of it was copied.
+      if pages < state.pages { state.pages = 0 }
+      guard !state.isUnderWay, pages >= state.pages + Writer.pagesPerCheckpoint else {
+        return false
+      }
+      state = (true, pages)
+      return true
+    }
+    guard begins else { return }
+    checkpoints.async {
+      if let db = try? Connection(path: self.path, mode: .readWrite),
+        // Only who has read something knows that there is a log.
+        (try? db.integer("PRAGMA user_version")) != nil
+      {
+        try? db.checkpoint()
+      }
+      self.checkpoint.withLock { $0.isUnderWay = false }
     }
   }
 

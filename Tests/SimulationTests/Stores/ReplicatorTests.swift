@@ -287,6 +287,36 @@ private final class DeafChannel: Channel {
     #expect(try await frontier(stores[0]) == frontier(stores[1]))
   }
 
+  /// Messages are packed where the line is slower than that takes, and that is looked at again and again.
+  @Test func whetherToPack() {
+    func packed(secondsToPack: Double, ratio: Double, secondsToSend: (Int) -> Double) -> [Bool] {
+      var choice = PackingChoice()
+      return (0..<400).map { index in
+        var bytes = 250_000
+        let packs = choice.next()
+        if packs {
+          choice.packed(bytes, to: Int(Double(bytes) * ratio), in: secondsToPack)
+          bytes = Int(Double(bytes) * ratio)
+        }
+        choice.sent(bytes, in: secondsToSend(index) * Double(bytes) / 250_000)
+        return packs
+      }
+    }
+    // A line of 100 Mbit/s, and one that is faster than packing; and where it gains nothing.
+    let slow = packed(secondsToPack: 0.003, ratio: 0.5) { _ in 0.02 }
+    #expect(slow.allSatisfy { $0 })
+    let fast = packed(secondsToPack: 0.003, ratio: 0.5) { _ in 0.0003 }
+    #expect(fast[0] && fast.count(where: { $0 }) < 40)
+    let useless = packed(secondsToPack: 0.003, ratio: 1) { _ in 0.02 }
+    #expect(useless.count(where: { $0 }) < 40)
+    // It becomes slow, and fast again.
+    let changing = packed(secondsToPack: 0.003, ratio: 0.5) {
+      (100..<200).contains($0) ? 0.02 : 0.0003
+    }
+    #expect(changing[150..<200].allSatisfy { $0 })
+    #expect(changing[300...].count(where: { $0 }) < 20)
+  }
+
   @Test func packing() {
     let encoded = (0..<200).map {
       CheapReplica.encode(
