@@ -6,7 +6,7 @@
 /// are part of the sync protocol: all replicas have to have the same (Docs/SyncProtocol.md, Signatures).
 public enum Vouching {
   /// How many steps back from a signature that was checked an operation may stand.
-  public static let steps = 64
+  public static let steps = 16
   /// The longest body of an operation that vouches, in bytes.
   public static let voucherBytes = 4_096
   /// The longest body of an operation that is vouched for, in bytes.

@@ -55,17 +55,18 @@ extension Snapshot {
     if operations.contains(where: { $0.voucher != nil }) {
       let present = Set(operations.map(\.id))
       var seen: Set<SignedOperation> = []
+      var bytes = 0
       for (number, operation) in zip(numbers, operations) {
         guard let voucher = operation.voucher, !present.contains(voucher) else { continue }
         for witness in try log.witnesses(for: number) where seen.insert(witness).inserted {
           witnesses.append(witness)
+          bytes += witness.body.count
+        }
+        if bytes > Snapshot.group.bytes, numbers.count > 1 {
+          let half = numbers.count / 2
+          return try hand(Array(numbers[..<half]), body) && hand(Array(numbers[half...]), body)
         }
       }
-    }
-    let bytes = witnesses.reduce(0) { $0 + $1.body.count }
-    if bytes > Snapshot.group.bytes, numbers.count > 1 {
-      let half = numbers.count / 2
-      return try hand(Array(numbers[..<half]), body) && hand(Array(numbers[half...]), body)
     }
     return try body(OperationGroup(operations.map(\.signed), witnesses: witnesses))
   }

@@ -225,7 +225,7 @@ import Testing
       }
       came += ids
     }
-    #expect(came.count == 100 && cuts > 20)
+    #expect(came.count == 100 && cuts > 12)
     #expect(session.report.operationsSent == 100)
   }
 }

@@ -2,6 +2,7 @@ import Foundation
 import Headwater
 import HeadwaterMesh
 import HeadwaterSodium
+import SQLiteDriver
 
 /// All operations of a store to an empty replica in another process, over a secure channel on loopback.
 enum Bulk {
@@ -29,10 +30,66 @@ enum Bulk {
       await network.shutDown()
       let sent = sending.line()
       sending.end()
+      let raw = try await Cost.of { try insert(count, scratch.file("raw")) }
       Benchmarks.report(
         "\(count) operations of \(bytes) bytes from one process to another, \(authors == 1 ? "one author" : "\(authors) authors")",
-        "\(cost.rate(count)) a second; receiver \(cost.microseconds(count)) µs CPU each, \(peakMegabytes()) MB; sender \(sent)"
-      )
+        "\(cost.rate(count)) a second; receiver \(cost.microseconds(count)) µs CPU each, \(peakMegabytes()) MB; sender \(sent)",
+        "\(raw.rate(count))/s, SQLite alone: an operation, a row and an event, \(raw.microseconds(count)) µs CPU each",
+        raw.wall / cost.wall)
+    }
+  }
+
+  /// As many rows of the same sizes, with the same indices, into tables as a store's, by prepared statements in
+  /// transactions of a message's length.
+  private static func insert(_ count: Int, _ path: String) throws {
+    let db = try Connection(path: path, mode: .createIfMissing)
+    _ = try db.text("PRAGMA journal_mode = WAL")
+    try db.execute("PRAGMA synchronous = FULL")
+    try db.execute(
+      """
+      CREATE TABLE operation (
+        number INTEGER PRIMARY KEY, id BLOB NOT NULL, height INTEGER NOT NULL,
+        author INTEGER NOT NULL, chain INTEGER NOT NULL, position INTEGER NOT NULL,
+        time INTEGER NOT NULL, body BLOB NOT NULL, signature BLOB NOT NULL, voucher BLOB) STRICT;
+      CREATE INDEX operation_place ON operation (chain, position);
+      CREATE INDEX operation_author ON operation (author, chain, position);
+      CREATE TABLE row (
+        number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, flags INTEGER NOT NULL,
+        creator INTEGER NOT NULL, image BLOB) STRICT;
+      CREATE TABLE event (
+        first INTEGER PRIMARY KEY, last INTEGER NOT NULL, digest BLOB, bytes BLOB NOT NULL) STRICT;
+      """)
+    let operation = try db.prepare("INSERT INTO operation VALUES (?, ?, ?, 1, 1, ?, 0, ?, ?, ?)")
+    let row = try db.prepare("INSERT INTO row VALUES (?, ?, 3, ?, ?)")
+    let event = try db.prepare("INSERT INTO event VALUES (?, ?, ?, ?)")
+    let digest = [UInt8](repeating: 1, count: 32)
+    let body = [UInt8](repeating: 2, count: 236)
+    let signature = [UInt8](repeating: 3, count: 64)
+    let image = [UInt8](repeating: 4, count: 60)
+    let bytes = [UInt8](repeating: 5, count: 140)
+    for start in stride(from: 0, to: count, by: 780) {
+      try db.transaction {
+        for number in start..<min(start + 780, count) {
+          for column in [1, 3, 4] as [Int32] {
+            operation.bind(column, number)
+          }
+          operation.bind(2, digest)
+          operation.bind(5, body)
+          operation.bind(6, signature)
+          operation.bind(7, digest)
+          try operation.run()
+          row.bind(1, number)
+          row.bind(2, Array("..D\(number)".utf8))
+          row.bind(3, number)
+          row.bind(4, image)
+          try row.run()
+          event.bind(1, number)
+          event.bind(2, number)
+          event.bind(3, digest)
+          event.bind(4, bytes)
+          try event.run()
+        }
+      }
     }
   }
 

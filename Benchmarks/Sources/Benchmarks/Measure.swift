@@ -24,15 +24,21 @@ struct Cost {
 
 /// The most memory that this process ever had, in megabytes.
 func peakMegabytes() -> Int {
+  #if os(Linux)
+  // What `getrusage` says of a process begins with what its parent had.
+  guard let file = fopen("/proc/self/status", "r") else { return 0 }
+  defer { fclose(file) }
+  var line = [CChar](repeating: 0, count: 256)
+  while fgets(&line, Int32(line.count), file) != nil {
+    let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
+    if text.hasPrefix("VmHWM:") {
+      return (Int(text.filter(\.isNumber)) ?? 0) / 1_024
+    }
+  }
+  return 0
+  #else
   var usage = rusage()
-  #if os(Linux)
-  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-  #else
   getrusage(RUSAGE_SELF, &usage)
-  #endif
-  #if os(Linux)
-  return usage.ru_maxrss / 1024
-  #else
   return usage.ru_maxrss / 1_048_576
   #endif
 }

@@ -27,18 +27,23 @@ extension OperationTable {
   }
 
   /// The operations that prove one, each naming the one before it; none where its own signature is good.
+  ///
+  /// Along the way that its proof took when it came, so it has no more steps than are allowed, and no other signature
+  /// need be looked at.
   func witnesses(for number: Int64) throws -> [SignedOperation] {
+    let (id, signed, first) = try travelling(number)
+    guard var voucher = first, !suite.verify(signed.signature, of: id, by: signed.publicKey) else {
+      return []
+    }
     var witnesses: [SignedOperation] = []
     var current = number
     while witnesses.count <= Vouching.steps {
-      let (id, signed, voucher) = try travelling(current)
-      guard let voucher, !suite.verify(signed.signature, of: id, by: signed.publicKey) else {
-        return witnesses
-      }
       if let kept = try testimony(for: current) { return witnesses + kept }
       guard let next = try self.number(of: voucher) else { break }
-      witnesses.append(try self.signed(next))
-      current = next
+      let (_, signed, following) = try travelling(next)
+      witnesses.append(signed)
+      guard let following else { return witnesses }
+      (current, voucher) = (next, following)
     }
     throw StoreError(
       .damaged,

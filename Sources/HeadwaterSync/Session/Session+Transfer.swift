@@ -280,7 +280,7 @@ extension Session {
     var numbers: [Int64] = []
     var bytes = 0
     while nextNumber < outbox.count, bytes < min(SyncLimits.batchBytes, credit),
-      taken.count < SyncLimits.wanted
+      taken.count < mostPerMessage
     {
       let operation = try view.operation(outbox[nextNumber])
       let size = operation.bytes.count
@@ -298,34 +298,41 @@ extension Session {
       nextNumber += 1
     }
     var witnesses = try self.witnesses(for: taken, numbers, view)
-    while taken.count > 1, Session.byteCount(witnesses) > SyncLimits.batchBytes {
+    while witnesses == nil {
       // One operation and its witnesses have room in a message.
       let rest = taken.count / 2
       taken.removeLast(rest)
       numbers.removeLast(rest)
       nextNumber -= rest
+      mostPerMessage = taken.count
       witnesses = try self.witnesses(for: taken, numbers, view)
     }
+    mostPerMessage = min(SyncLimits.wanted, max(mostPerMessage, 2 * taken.count))
     for operation in taken { known.insert(operation.id) }
     if nextNumber > 65_536 || nextNumber == outbox.count {
       outbox.removeFirst(nextNumber)
       nextNumber = 0
     }
-    return Batch(taken.map(\.bytes), witnesses: witnesses)
+    return Batch(taken.map(\.bytes), witnesses: witnesses ?? [])
   }
 
+  /// What proves those of them that these do not prove themselves; nil where that is too long for a message.
   private func witnesses(
     for operations: [OutgoingOperation], _ numbers: [Int64], _ view: some ReplicaView
-  ) throws -> [[UInt8]] {
+  ) throws -> [[UInt8]]? {
     let vouched = operations.indices.filter { operations[$0].voucher != nil }
     guard !vouched.isEmpty else { return [] }
     let present = Set(operations.map(\.id))
     var witnesses: [[UInt8]] = []
+    var seen: Set<[UInt8]> = []
+    var bytes = 0
     for index in vouched {
       guard let voucher = operations[index].voucher, !present.contains(voucher) else { continue }
-      for witness in try view.witnesses(for: numbers[index]) where !witnesses.contains(witness) {
+      for witness in try view.witnesses(for: numbers[index]) where seen.insert(witness).inserted {
         witnesses.append(witness)
+        bytes += witness.count
       }
+      if bytes > SyncLimits.batchBytes, operations.count > 1 { return nil }
     }
     return witnesses
   }

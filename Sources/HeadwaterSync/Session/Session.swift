@@ -144,6 +144,8 @@ public struct Session: Sendable {
   var stream: [Int64]?
   /// The round whose stream is in the outbox; its end is to be told.
   var streaming: UInt64?
+  /// How many operations the next message carries at most: fewer while they need many witnesses.
+  var mostPerMessage = SyncLimits.wanted
   /// Pieces of an operation that is too long for one message.
   var pieces: [(isLast: Bool, bytes: [UInt8])] = []
   /// What the peer is known to have, of late.
