@@ -219,6 +219,82 @@ import Testing
     try await expectProven([bad, good])
   }
 
+  /// Everything in the store, as it would be sent in one message, is proven to another replica.
+  private func expectPassedOn() async throws {
+    #expect(try await store.verifyDeep().differences == [])
+    let other = try Store.replicate(
+      at: nil, genesis: try await store.read { [store] in try $0.signed(store.database)! },
+      suite: Fixture.suite)
+    let groups = try await store.read { snapshot in
+      var groups: [OperationGroup] = []
+      try snapshot.groups(ofOperationsNotIn: []) {
+        groups.append($0)
+        return true
+      }
+      return groups
+    }
+    for group in groups {
+      let report = try await Inbox(other).receive(
+        VerifiedOperations(group.operations, witnesses: group.witnesses, suite: Fixture.suite))
+      #expect(report.rejected.isEmpty)
+    }
+    #expect(try await other.read { try $0.frontier() } == store.read { try $0.frontier() })
+    #expect(try await other.verifyDeep().differences == [])
+  }
+
+  /// What vouched was a well signed copy; what entered later is another one, which is as far from a good signature
+  /// as may be.
+  @Test func anotherCopyOfTheVoucherProvesNothing() async throws {
+    let good = chain(2, Vouching.steps + 2)
+    let first = await VerifiedOperations(
+      [spoil(good[0])], witnesses: [good[1]], suite: Fixture.suite)
+    #expect(isAdmitted(try await store.deliver(first).answers[0]))
+    let rest = good[1..<good.count - 1].map(spoil) + [good[good.count - 1]]
+    #expect(try await store.receive(rest).allSatisfy(isAdmitted))
+    try await expectPassedOn()
+  }
+
+  /// The same in one message; and a chain in which each operation comes badly and well signed.
+  @Test(arguments: [false, true]) func copiesInOneMessage(all: Bool) async throws {
+    let good = chain(2, 2 * Vouching.steps)
+    var message: [SignedOperation] = []
+    if all {
+      for signed in good { message += [spoil(signed), signed] }
+    } else {
+      message = [spoil(good[0]), spoil(good[1]), good[1]]
+      message += good[2..<Vouching.steps + 1].map(spoil) + [good[Vouching.steps + 1]]
+    }
+    _ = try await store.receive(message)
+    let count = all ? good.count : Vouching.steps + 2
+    #expect(try await store.read { try $0.status().operations } == Int64(count) + 1)
+    try await expectPassedOn()
+  }
+
+  /// Two bad copies that wait for a parent are as good as one.
+  @Test func aSecondBadCopyIsNoMisconduct() async throws {
+    let parent = operation(3, [store.database], "p", previous: nil)
+    let bad = spoil(operation(2, [id(parent)], "x", previous: nil))
+    let good = operation(2, [id(bad)], "y", previous: id(bad))
+    let inbox = Inbox(store)
+    #expect(try await inbox.receive([bad, good, bad]).rejected.isEmpty)
+    let report = try await inbox.receive([parent])
+    #expect(report.admitted.count == 3 && report.rejected.isEmpty)
+    try await expectPassedOn()
+  }
+
+  /// What was submitted before something else was let in, and waits for that, enters too.
+  @Test func nothingIsStrandedBetweenSubmissions() async throws {
+    let run = chain(2, 3)
+    let inbox = Inbox(store)
+    #expect(try await inbox.receive([run[1]]).admitted.isEmpty)
+    let first = inbox.submit(await VerifiedOperations([run[0]], suite: Fixture.suite))
+    let second = inbox.submit(await VerifiedOperations([run[2]], suite: Fixture.suite))
+    _ = try await second.result()
+    #expect(try await inbox.report(first).admitted.count == 2)
+    #expect(try await inbox.report(second).admitted.count == 1)
+    #expect(await inbox.waiting == 0)
+  }
+
   @Test func anotherAuthorVouchesForNothing() async throws {
     let bad = spoil(operation(2, [store.database], "x", previous: nil))
     let other = operation(3, [id(bad)], "y", previous: id(bad))

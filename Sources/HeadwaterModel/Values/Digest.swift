@@ -68,9 +68,6 @@ public struct Digest: Sendable, Hashable, Comparable {
     return try Swift.withUnsafeBytes(of: words, body)
   }
 
-  /// The first eight bytes: of hashes they are as good as all.
-  @inlinable public func hash(into hasher: inout Hasher) { hasher.combine(word0) }
-
   /// The first eight bytes as an unsigned big-endian number.
   @inlinable public var prefix: UInt64 { word0 }
 

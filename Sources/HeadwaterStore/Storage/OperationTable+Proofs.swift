@@ -5,7 +5,8 @@ import SQLiteDriver
 // What proves operations that were taken without a look at their own signature: decision 0050.
 //
 // `operation.voucher` is the id of the operation on whose word one was taken; null where its own signature was checked.
-// That operation is in the store; where it is not, `testimony` has it and those that prove it.
+// That very copy is in the store; where it is not, `testimony` has it and those that prove it, and `voucher` is 32 zero
+// bytes: another copy of it, which may be in the store or come, proves nothing.
 
 extension OperationTable {
   /// An operation as it travels, with its id and the one on whose word it was taken.
@@ -81,6 +82,9 @@ extension OperationTable {
     statement.bind(1, number)
     statement.bind(2, writer.bytes)
     try statement.run()
+    let update = try db.cached("UPDATE operation SET voucher = zeroblob(32) WHERE number = ?")
+    update.bind(1, number)
+    try update.run()
   }
 
   /// Notes that an operation's own signature was checked after all.

@@ -20,6 +20,9 @@ public actor Inbox {
 
   private nonisolated let store: Store
   private var room: WaitingRoom
+  /// What had waited and entered lately: what was submitted before that may wait for it in vain.
+  private var released: Set<Digest> = []
+  private static let rememberedIDs = 16_384
 
   /// - Parameters:
   ///   - maximumOperations: how many operations may wait.
@@ -97,19 +100,27 @@ public actor Inbox {
     while batch.count > 0 {
       let result =
         report.isBegun ? try await store.deliver(batch) : try await submission.result()
+      let isAgain = report.isBegun
       report.isBegun = true
+      if released.count > Inbox.rememberedIDs { released.removeAll() }
       var next: [VerifiedOperations.Item] = []
       for (index, (item, answer)) in zip(batch.items, result.answers).enumerated() {
         let id = item.id
         switch answer {
         case .admitted(let verdict):
           report.admitted.append((id, verdict))
+          if isAgain { released.insert(id) }
           next += room.release(waitingFor: id)
         case .known: next += room.release(waitingFor: id)
         case .waiting(let missing):
           var guest = item
-          if let proof = result.proofs[index] { guest.proof = proof }
-          report.evicted += room.add(guest, missing: missing[0])
+          guest.proof = batch.proof(alone: index, store.suite)
+          if missing.contains(where: { released.contains($0) }) {
+            // It was submitted before that entered, and looked at after it.
+            next.append(guest)
+          } else {
+            report.evicted += room.add(guest, missing: missing[0])
+          }
         case .rejected(let reason):
           report.rejected.append((id, reason))
           if result.condemned.contains(index) { reject(whatWaitsFor: id, &report) }

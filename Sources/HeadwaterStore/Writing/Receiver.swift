@@ -11,8 +11,6 @@ struct Receiver {
     var answers: [Store.Reception]
     /// Which of the rejected no other copy can make acceptable.
     var condemned: Set<Int>
-    /// What proves those that wait on their own, where it is not what proved them among the others.
-    var proofs: [Int: VerifiedOperations.Proof] = [:]
   }
 
   func receive(_ operations: VerifiedOperations) throws -> Result {
@@ -44,44 +42,29 @@ struct Receiver {
       case .rejected: if isOfID { condemned.append(index) }
       }
     }
-    var result = Result(
+    let result = Result(
       answers: reject(
         whatWaitsFor: condemned, items[..<count].map(\.id), answers.map { $0! }),
       condemned: Set(condemned))
-    try keepProofs(operations, &result)
+    try keepProofs(operations, result)
     return result
   }
 
-  /// Sees to it that what was taken on the word of an operation which did not enter with it can be proven without.
-  private func keepProofs(_ operations: VerifiedOperations, _ result: inout Result) throws {
+  /// Sees to it that what was taken on the word of an operation can be proven when that very copy of it did not enter.
+  private func keepProofs(_ operations: VerifiedOperations, _ result: Result) throws {
     for (index, answer) in result.answers.enumerated() {
-      guard case .voucher(let voucher) = operations.items[index].proof else { continue }
-      switch answer {
-      case .known, .rejected: continue
-      case .admitted:
-        if voucher < operations.count {
-          switch result.answers[voucher] {
-          case .admitted, .known: continue
-          case .waiting, .rejected: break
-          }
-        }
-        guard let number = try engine.log.number(of: operations.items[index].id) else { continue }
-        if case .witnesses(let witnesses) = proof(alone: index, operations) {
-          try engine.log.keep(witnesses, for: number)
-        } else {
-          try engine.log.forgetVoucher(of: number)
-        }
-      case .waiting: result.proofs[index] = proof(alone: index, operations)
+      guard case .admitted = answer,
+        case .voucher(let voucher) = operations.items[index].proof
+      else { continue }
+      // One that was known is in the store as another copy, whose proof is another too.
+      if voucher < operations.count, case .admitted = result.answers[voucher] { continue }
+      guard let number = try engine.log.number(of: operations.items[index].id) else { continue }
+      if case .witnesses(let witnesses) = operations.proof(alone: index, engine.suite) {
+        try engine.log.keep(witnesses, for: number)
+      } else {
+        try engine.log.forgetVoucher(of: number)
       }
     }
-  }
-
-  /// What proves an operation without those that came with it.
-  private func proof(alone index: Int, _ operations: VerifiedOperations) -> VerifiedOperations.Proof
-  {
-    let item = operations.items[index]
-    return engine.suite.verify(item.signed.signature, of: item.id, by: item.signed.publicKey)
-      ? .signature : .witnesses(operations.witnesses(of: index))
   }
 
   /// What waits for something rejected is rejected, however far down.

@@ -22,6 +22,7 @@ struct SignatureRuns {
   /// The operation for which each vouches, if that is here.
   private let vouchedFor: [Int?]
   private let isVouched: [Bool]
+  private let copies: [Int?]
 
   /// - Parameter members: nil for what cannot be proven by any signature.
   init(_ members: [Member?]) {
@@ -31,6 +32,7 @@ struct SignatureRuns {
     for (index, member) in members.enumerated() {
       if let member, indices[member.id] == nil { indices[member.id] = index }
     }
+    copies = members.map { member in member.flatMap { indices[$0.id] } }
     var isVouched = [Bool](repeating: false, count: members.count)
     vouchedFor = members.map { member in
       guard let member, let previous = member.operation.previous, let index = indices[previous],
@@ -44,6 +46,9 @@ struct SignatureRuns {
     }
     self.isVouched = isVouched
   }
+
+  /// The first operation here that has the same id.
+  func firstCopy(of index: Int) -> Int? { copies[index] }
 
   /// Those that prove all others if their signatures are good: the last of each run, and others so that no
   /// operation is too far from one.

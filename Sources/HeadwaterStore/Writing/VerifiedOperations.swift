@@ -88,9 +88,13 @@ public struct VerifiedOperations: Sendable {
       // Somebody signs badly: then every signature of theirs counts.
       good += await check(runs.others(ofAuthorsOf: bad, except: ends)).good
     }
-    for (index, proof) in runs.proofs(good).enumerated() where items[index].problem == nil {
+    let proofs = runs.proofs(good)
+    for (index, own) in proofs.enumerated() where items[index].problem == nil {
+      // What vouches for an operation vouches for each copy of it.
+      let proof = own ?? runs.firstCopy(of: index).flatMap { proofs[$0] }
       switch proof {
       case nil: items[index].problem = .signature
+      case let proof? where own == nil && proof.voucher == nil: items[index].problem = .signature
       case let proof?: items[index].proof = proof.voucher.map { .voucher($0) } ?? .signature
       }
     }
@@ -124,6 +128,14 @@ public struct VerifiedOperations: Sendable {
     }
     if case .witnesses(let rest) = items[current].proof { witnesses += rest }
     return witnesses
+  }
+
+  /// What proves an operation without those that came with it.
+  func proof(alone index: Int, _ suite: any CryptoSuite) -> Proof {
+    let item = items[index]
+    guard case .voucher = item.proof else { return item.proof }
+    return suite.verify(item.signed.signature, of: item.id, by: item.signed.publicKey)
+      ? .signature : .witnesses(witnesses(of: index))
   }
 
   /// The results for all elements, in order, worked out on all cores.

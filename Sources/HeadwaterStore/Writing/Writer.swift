@@ -198,7 +198,7 @@ final class Writer: @unchecked Sendable {
     }
   }
 
-  /// Copies the log into the file, if it has grown. Where that fails nothing is lost, and the next commit tries again.
+  /// Copies the log into the file, if it has grown. Where that fails nothing is lost, and a later commit tries again.
   private func checkpointIfLong() {
     guard let connection, !path.isEmpty else { return }
     let pages = connection.loggedPages
