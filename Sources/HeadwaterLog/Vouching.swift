@@ -1,3 +1,5 @@
+import HeadwaterModel
+
 /// How far a signature reaches along the chain of its author's operations.
 ///
 /// An operation names its author's one before it by hash, so whoever signs it has said that one too: it *vouches* for
@@ -41,5 +43,32 @@ public enum Vouching {
       && suite.principal(of: lastSigned.publicKey) == last.author
       && suite.verify(
         lastSigned.signature, of: suite.hash(lastSigned.body), by: lastSigned.publicKey)
+  }
+
+  /// The witnesses that operations need which travel together, each once.
+  ///
+  /// - Parameters:
+  ///   - operations: their ids, and the operations on whose word they were taken; nil where their own signatures were
+  ///     checked.
+  ///   - limit: nil is returned where more bytes would be needed, unless there is one operation only.
+  ///   - find: what proves the operation at an index; none where its own signature is good.
+  public static func witnesses<Witness: Hashable>(
+    for operations: [(id: Digest, voucher: Digest?)], atMost limit: Int,
+    byteCount: (Witness) -> Int, find: (Int) throws -> [Witness]
+  ) rethrows -> [Witness]? {
+    guard operations.contains(where: { $0.voucher != nil }) else { return [] }
+    let present = Set(operations.map(\.id))
+    var witnesses: [Witness] = []
+    var seen: Set<Witness> = []
+    var bytes = 0
+    for (index, operation) in operations.enumerated() {
+      guard let voucher = operation.voucher, !present.contains(voucher) else { continue }
+      for witness in try find(index) where seen.insert(witness).inserted {
+        witnesses.append(witness)
+        bytes += byteCount(witness)
+      }
+      if bytes > limit, operations.count > 1 { return nil }
+    }
+    return witnesses
   }
 }

@@ -39,34 +39,27 @@ extension Snapshot {
       numbers.append(number)
       bytes += statement.int(1)
       if numbers.count == Snapshot.group.operations || bytes >= Snapshot.group.bytes {
-        guard try hand(numbers, body) else { return }
+        guard try handOver(numbers, body) else { return }
         numbers.removeAll(keepingCapacity: true)
         bytes = 0
       }
     }
-    _ = try hand(numbers, body)
+    _ = try handOver(numbers, body)
   }
 
-  /// The group, or several where what proves it would be too long for one.
-  private func hand(_ numbers: [Int64], _ body: (OperationGroup) throws -> Bool) throws -> Bool {
+  /// Hands the operations over as a group, or as several where what proves them would be too long for one.
+  private func handOver(_ numbers: [Int64], _ body: (OperationGroup) throws -> Bool) throws -> Bool
+  {
     guard !numbers.isEmpty else { return true }
     let operations = try numbers.map { try log.travelling($0) }
-    var witnesses: [SignedOperation] = []
-    if operations.contains(where: { $0.voucher != nil }) {
-      let present = Set(operations.map(\.id))
-      var seen: Set<SignedOperation> = []
-      var bytes = 0
-      for (number, operation) in zip(numbers, operations) {
-        guard let voucher = operation.voucher, !present.contains(voucher) else { continue }
-        for witness in try log.witnesses(for: number) where seen.insert(witness).inserted {
-          witnesses.append(witness)
-          bytes += witness.body.count
-        }
-        if bytes > Snapshot.group.bytes, numbers.count > 1 {
-          let half = numbers.count / 2
-          return try hand(Array(numbers[..<half]), body) && hand(Array(numbers[half...]), body)
-        }
-      }
+    let witnesses = try Vouching.witnesses(
+      for: operations.map { ($0.id, $0.voucher) }, atMost: Snapshot.group.bytes,
+      byteCount: { (witness: SignedOperation) in witness.body.count },
+      find: { try log.witnesses(for: numbers[$0]) })
+    guard let witnesses else {
+      let half = numbers.count / 2
+      return try handOver(Array(numbers[..<half]), body)
+        && handOver(Array(numbers[half...]), body)
     }
     return try body(OperationGroup(operations.map(\.signed), witnesses: witnesses))
   }

@@ -82,18 +82,19 @@ import Testing
     }
   }
 
-  @Test func aRunTakesFewSignatures() {
+  @Test func aRunTakesFewSignatures() throws {
     let run = chain(2, 1_000)
     let runs = SignatureRuns(
-      run.map {
+      try run.map {
         SignatureRuns.Member(
-          id: id($0), operation: try! Operation.decode($0.body), byteCount: $0.body.count)
+          id: id($0), operation: try Operation.decode($0.body), byteCount: $0.body.count)
       })
     #expect(runs.ends().count == 1 + 999 / Vouching.steps)
   }
 
   /// Random chains, forks, sizes and signatures: exactly those are proven that the definition says are.
-  @Test(arguments: 0..<60 as Range<UInt64>) func provenIsWhatADefinitionSays(seed: UInt64) async {
+  @Test(arguments: 0..<60 as Range<UInt64>)
+  func provenIsWhatADefinitionSays(seed: UInt64) async throws {
     var random = Seeded(seed)
     let badness = [0, 0.02, 0.5, 0.9, 0.97][Int(seed % 5)]
     var all: [SignedOperation] = []
@@ -123,20 +124,35 @@ import Testing
       all.append(isGood ? signed : spoil(signed))
       good.append(isGood)
     }
+    // Some come twice, as the same copy or as another.
+    for index in all.indices where Int.random(in: 0..<10, using: &random) == 0 {
+      let isSame = Bool.random(using: &random)
+      all.append(isSame ? all[index] : spoil(all[index]))
+      good.append(isSame == good[index])
+    }
     let order = all.indices.shuffled(using: &random)
-    let decoded = all.map { try! Operation.decode($0.body) }
+    let decoded = try all.map { try Operation.decode($0.body) }
     let ids = all.map(id)
-    func steps(_ index: Int, _ left: Int) -> Int? {
-      if good[index] { return 0 }
-      guard left > 0, all[index].body.count <= Vouching.vouchedBytes else { return nil }
-      return all.indices.filter {
-        decoded[$0].previous == ids[index] && all[$0].body.count <= Vouching.voucherBytes
-      }.compactMap { steps($0, left - 1) }.min().map { $0 + 1 }
+    // Steps to the nearest good signature, by going over all of them until nothing gets nearer.
+    var steps = good.map { $0 ? 0 : Int.max }
+    var isNearer = true
+    while isNearer {
+      isNearer = false
+      for (voucher, operation) in decoded.enumerated()
+      where steps[voucher] < .max && all[voucher].body.count <= Vouching.voucherBytes {
+        for index in all.indices
+        where ids[index] == operation.previous && steps[index] > steps[voucher] + 1
+          && all[index].body.count <= Vouching.vouchedBytes
+        {
+          steps[index] = steps[voucher] + 1
+          isNearer = true
+        }
+      }
     }
     let verified = await VerifiedOperations(order.map { all[$0] }, suite: Fixture.suite)
     for (place, index) in order.enumerated() {
       let item = verified.items[place]
-      let isProven = steps(index, Vouching.steps) != nil
+      let isProven = steps[index] <= Vouching.steps
       #expect((item.problem == nil) == isProven, "seed \(seed), \(index)")
       guard isProven else { continue }
       let witnesses = verified.witnesses(of: place)

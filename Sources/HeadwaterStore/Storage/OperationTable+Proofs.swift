@@ -27,6 +27,9 @@ extension OperationTable {
     return (id, signed, statement.isNull(4) ? nil : statement.withBytes(4) { Digest(bytes: $0) })
   }
 
+  /// An operation with its key and signature.
+  func signed(_ number: Int64) throws -> SignedOperation { try travelling(number).signed }
+
   /// The operations that prove one, each naming the one before it; none where its own signature is good.
   ///
   /// Along the way that its proof took when it came, so it has no more steps than are allowed, and no other signature

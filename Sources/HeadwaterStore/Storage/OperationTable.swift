@@ -285,21 +285,6 @@ final class OperationTable {
     }
   }
 
-  /// An operation with what proves it.
-  func signed(_ number: Int64) throws -> SignedOperation {
-    let statement = try db.cached("SELECT body, signature, author FROM operation WHERE number = ?")
-    statement.bind(1, number)
-    defer { statement.reset() }
-    guard try statement.step() else {
-      throw StoreError(
-        .damaged, "operation \(number) is missing from the store: restore it from a backup")
-    }
-    let author = try self.author(number: statement.int(2))
-    return SignedOperation(
-      body: statement.bytes(0), suite: author.suite, publicKey: author.publicKey,
-      signature: statement.bytes(1))
-  }
-
   // MARK: Authors
 
   func author(_ principal: Digest) throws -> AuthorRecord? {

@@ -15,7 +15,6 @@ public actor Inbox {
     public var rejected: [(id: Digest, reason: String)] = []
     /// Turned out to make room: offer them again after their parents.
     public var evicted: [Digest] = []
-    fileprivate var isBegun = false
   }
 
   private nonisolated let store: Store
@@ -96,13 +95,11 @@ public actor Inbox {
   /// - Throws: as `receive`.
   public func report(_ submission: Submission) async throws -> Report {
     var report = Report()
+    if released.count > Inbox.rememberedIDs { released.removeAll() }
     var batch = submission.operations
-    while batch.count > 0 {
-      let result =
-        report.isBegun ? try await store.deliver(batch) : try await submission.result()
-      let isAgain = report.isBegun
-      report.isBegun = true
-      if released.count > Inbox.rememberedIDs { released.removeAll() }
+    var result = try await submission.result()
+    var isAgain = false
+    while true {
       var next: [VerifiedOperations.Item] = []
       for (index, (item, answer)) in zip(batch.items, result.answers).enumerated() {
         let id = item.id
@@ -128,6 +125,8 @@ public actor Inbox {
       }
       guard !next.isEmpty else { break }
       batch = VerifiedOperations(items: next)
+      result = try await store.deliver(batch)
+      isAgain = true
     }
     return report
   }

@@ -22,7 +22,8 @@ struct SignatureRuns {
   /// The operation for which each vouches, if that is here.
   private let vouchedFor: [Int?]
   private let isVouched: [Bool]
-  private let copies: [Int?]
+  /// The operations of which an earlier one here has the same id, and that one.
+  private let copies: [(index: Int, first: Int)]
 
   /// - Parameter members: nil for what cannot be proven by any signature.
   init(_ members: [Member?]) {
@@ -32,7 +33,10 @@ struct SignatureRuns {
     for (index, member) in members.enumerated() {
       if let member, indices[member.id] == nil { indices[member.id] = index }
     }
-    copies = members.map { member in member.flatMap { indices[$0.id] } }
+    copies = members.enumerated().compactMap { index, member in
+      guard let member, let first = indices[member.id], first != index else { return nil }
+      return (index, first)
+    }
     var isVouched = [Bool](repeating: false, count: members.count)
     vouchedFor = members.map { member in
       guard let member, let previous = member.operation.previous, let index = indices[previous],
@@ -46,9 +50,6 @@ struct SignatureRuns {
     }
     self.isVouched = isVouched
   }
-
-  /// The first operation here that has the same id.
-  func firstCopy(of index: Int) -> Int? { copies[index] }
 
   /// Those that prove all others if their signatures are good: the last of each run, and others so that no
   /// operation is too far from one.
@@ -94,6 +95,20 @@ struct SignatureRuns {
         steps += 1
       }
     }
+    return copies.isEmpty ? proofs : sharing(proofs)
+  }
+
+  /// What vouches for an operation vouches for each copy of it.
+  private func sharing(_ proofs: [Proof?]) -> [Proof?] {
+    var best: [Int: Proof] = [:]
+    for (voucher, vouched) in vouchedFor.enumerated() {
+      guard let vouched, let steps = proofs[voucher]?.steps, steps < Vouching.steps,
+        best[vouched].map({ $0.steps > steps + 1 }) ?? true
+      else { continue }
+      best[vouched] = Proof(steps: steps + 1, voucher: voucher)
+    }
+    var proofs = proofs
+    for (index, first) in copies where proofs[index] == nil { proofs[index] = best[first] }
     return proofs
   }
 }

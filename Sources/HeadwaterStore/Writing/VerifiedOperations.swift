@@ -88,13 +88,9 @@ public struct VerifiedOperations: Sendable {
       // Somebody signs badly: then every signature of theirs counts.
       good += await check(runs.others(ofAuthorsOf: bad, except: ends)).good
     }
-    let proofs = runs.proofs(good)
-    for (index, own) in proofs.enumerated() where items[index].problem == nil {
-      // What vouches for an operation vouches for each copy of it.
-      let proof = own ?? runs.firstCopy(of: index).flatMap { proofs[$0] }
+    for (index, proof) in runs.proofs(good).enumerated() where items[index].problem == nil {
       switch proof {
       case nil: items[index].problem = .signature
-      case let proof? where own == nil && proof.voucher == nil: items[index].problem = .signature
       case let proof?: items[index].proof = proof.voucher.map { .voucher($0) } ?? .signature
       }
     }

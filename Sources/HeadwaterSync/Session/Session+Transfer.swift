@@ -320,21 +320,9 @@ extension Session {
   private func witnesses(
     for operations: [OutgoingOperation], _ numbers: [Int64], _ view: some ReplicaView
   ) throws -> [[UInt8]]? {
-    let vouched = operations.indices.filter { operations[$0].voucher != nil }
-    guard !vouched.isEmpty else { return [] }
-    let present = Set(operations.map(\.id))
-    var witnesses: [[UInt8]] = []
-    var seen: Set<[UInt8]> = []
-    var bytes = 0
-    for index in vouched {
-      guard let voucher = operations[index].voucher, !present.contains(voucher) else { continue }
-      for witness in try view.witnesses(for: numbers[index]) where seen.insert(witness).inserted {
-        witnesses.append(witness)
-        bytes += witness.count
-      }
-      if bytes > SyncLimits.batchBytes, operations.count > 1 { return nil }
-    }
-    return witnesses
+    try Vouching.witnesses(
+      for: operations.map { ($0.id, $0.voucher) }, atMost: SyncLimits.batchBytes,
+      byteCount: \.count, find: { try view.witnesses(for: numbers[$0]) })
   }
 
   private static func cut(_ operation: [UInt8]) -> [(isLast: Bool, bytes: [UInt8])] {
