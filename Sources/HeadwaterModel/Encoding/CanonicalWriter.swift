@@ -89,6 +89,7 @@ public struct CanonicalWriter: Sendable {
 
   /// Bytes that are already canonical.
   public mutating func raw(_ encoded: [UInt8]) { bytes.append(contentsOf: encoded) }
+  public mutating func raw(_ encoded: UnsafeRawBufferPointer) { bytes.append(contentsOf: encoded) }
   public mutating func raw(_ encoded: ArraySlice<UInt8>) { bytes.append(contentsOf: encoded) }
 }
 

@@ -31,6 +31,7 @@ final class EventTable {
 
   private let db: Connection
   private let suite: any CryptoSuite
+  private let additions: BatchInsert
   /// The position of the last event; 0 before the first.
   private(set) var last: Int64
   private(set) var digest: Digest
@@ -39,6 +40,8 @@ final class EventTable {
   init(_ db: Connection, suite: any CryptoSuite) throws {
     self.db = db
     self.suite = suite
+    additions = BatchInsert(
+      db, into: "event", columns: ["first", "last", "begins", "digest", "frontier", "bytes"])
     let statement = try db.cached("SELECT last, digest FROM event ORDER BY first DESC LIMIT 1")
     defer { statement.reset() }
     if try statement.step() {
@@ -101,10 +104,13 @@ final class EventTable {
     transaction = nil
   }
 
+  /// Writes what is kept in memory until a commit; call before committing.
+  func flush() throws { try additions.flush() }
+
   private func beginChunk(_ transaction: Transaction) {
     // What is hashed is the digest before and the chunk, so they are written into one buffer, which is kept.
     writer.removeAll()
-    writer.raw(digest.bytes)
+    digest.withUnsafeBytes { writer.raw($0) }
     writer.arrayHeader(transaction.operations.count)
     for id in transaction.operations { writer.digest(id) }
     writer.digest(transaction.author)
@@ -114,27 +120,25 @@ final class EventTable {
   private func endChunk(isLast: Bool) throws {
     guard var transaction else { return }
     digest = suite.hash(writer.bytes)
-    let statement = try db.cached(
-      "INSERT INTO event (first, last, begins, digest, frontier, bytes) VALUES (?, ?, ?, ?, ?, ?)"
-    )
     last = transaction.first + transaction.count - 1
-    statement.bind(1, transaction.first)
-    statement.bind(2, last)
-    statement.bind(3, transaction.begins)
-    statement.bindNull(4)
-    statement.bindNull(5)
+    additions.add(transaction.first)
+    additions.add(last)
+    additions.add(transaction.begins)
     if isLast {
-      statement.bind(4, digest.bytes)
-      // Nearly always the frontier is the operation itself.
-      if transaction.frontier != transaction.operations {
-        statement.bind(5, Digest.bytes(transaction.frontier))
-      }
+      digest.withUnsafeBytes { additions.add($0) }
+    } else {
+      additions.addNull()
     }
-    try writer.bytes.withUnsafeBytes { bytes in
-      statement.bindBytes(
-        6, borrowing: UnsafeRawBufferPointer(rebasing: bytes[Digest.byteCount...]))
-      try statement.run()
+    // Nearly always the frontier is the operation itself.
+    if isLast, transaction.frontier != transaction.operations {
+      additions.add(Digest.bytes(transaction.frontier))
+    } else {
+      additions.addNull()
     }
+    writer.bytes.withUnsafeBytes { bytes in
+      additions.add(UnsafeRawBufferPointer(rebasing: bytes[Digest.byteCount...]))
+    }
+    try additions.endRow()
     transaction.first = last + 1
     transaction.count = 0
     self.transaction = transaction

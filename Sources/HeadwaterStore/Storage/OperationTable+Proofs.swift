@@ -12,7 +12,7 @@ extension OperationTable {
   /// An operation as it travels, with its id and the one on whose word it was taken.
   func travelling(_ number: Int64) throws -> (id: Digest, signed: SignedOperation, voucher: Digest?)
   {
-    let statement = try db.cached(
+    let statement = try self.statement(
       "SELECT id, body, signature, author, voucher FROM operation WHERE number = ?")
     statement.bind(1, number)
     defer { statement.reset() }
@@ -85,14 +85,14 @@ extension OperationTable {
     statement.bind(1, number)
     statement.bind(2, writer.bytes)
     try statement.run()
-    let update = try db.cached("UPDATE operation SET voucher = zeroblob(32) WHERE number = ?")
+    let update = try self.statement("UPDATE operation SET voucher = zeroblob(32) WHERE number = ?")
     update.bind(1, number)
     try update.run()
   }
 
   /// Notes that an operation's own signature was checked after all.
   func forgetVoucher(of number: Int64) throws {
-    let statement = try db.cached("UPDATE operation SET voucher = NULL WHERE number = ?")
+    let statement = try self.statement("UPDATE operation SET voucher = NULL WHERE number = ?")
     statement.bind(1, number)
     try statement.run()
   }

@@ -58,7 +58,7 @@ final class OperationTable {
   /// Records read lately, each at the place that its number's last bits give; made when first used.
   @exclusivity(unchecked) private var records: [OperationRecord?] = []
   private let keptRecords: Int
-  private var authorsByPrincipal: [Digest: AuthorRecord] = [:]
+  private var authorNumbers: [Digest: Int64] = [:]
   private var authorsByNumber: [Int64: AuthorRecord] = [:]
   /// The numbers of operations that `locator` does not have yet, by the prefix of their ids.
   private var tail: [UInt64: Int64] = [:]
@@ -70,10 +70,17 @@ final class OperationTable {
   private(set) var nextNumber: Int64 = 1
   let ancestry: Ancestry
   private let ancestryTable: AncestryTable
+  private let additions: BatchInsert
 
   init(_ db: Connection, suite: any CryptoSuite, isWriter: Bool) throws {
     self.db = db
     self.suite = suite
+    additions = BatchInsert(
+      db, into: "operation",
+      columns: [
+        "number", "id", "height", "author", "chain", "position", "time", "reason", "voided_by",
+        "body", "signature", "voucher",
+      ])
     ancestryTable = AncestryTable(db)
     ancestry = Ancestry(storage: ancestryTable)
     keptRecords = isWriter ? 8_192 : 1_024
@@ -102,6 +109,12 @@ final class OperationTable {
 
   // MARK: Looking up
 
+  /// A statement about operations: sees all that were added.
+  func statement(_ sql: StaticString) throws -> Statement {
+    try additions.flush()
+    return try db.cached(sql)
+  }
+
   /// The local number of the operation with that id.
   func number(of id: Digest) throws -> Int64? {
     if let number = tail[id.prefix] {
@@ -113,7 +126,7 @@ final class OperationTable {
     for number in try indexed(id.prefix) where try record(number).id == id { return number }
     if tailKeys.isEmpty {
       // A reader has no tail in memory.
-      let scan = try db.cached("SELECT number FROM operation WHERE number > ? AND id = ?")
+      let scan = try self.statement("SELECT number FROM operation WHERE number > ? AND id = ?")
       scan.bind(1, indexedUpTo)
       scan.bind(2, id.bytes)
       defer { scan.reset() }
@@ -134,7 +147,8 @@ final class OperationTable {
 
   /// The numbers of the operations of a chain behind that position.
   func numbers(chain: Int64, after position: Int64) throws -> [Int64] {
-    let statement = try db.cached("SELECT number FROM operation WHERE chain = ? AND position > ?")
+    let statement = try self.statement(
+      "SELECT number FROM operation WHERE chain = ? AND position > ?")
     statement.bind(1, chain)
     statement.bind(2, position)
     defer { statement.reset() }
@@ -153,6 +167,7 @@ final class OperationTable {
       let low = Digest(hex: digits + String(repeating: "0", count: 64 - digits.utf8.count)),
       let high = Digest(hex: digits + String(repeating: "f", count: 64 - digits.utf8.count))
     else { return [] }
+    try additions.flush()
     let statement = try db.prepare("SELECT number FROM operation WHERE id BETWEEN ? AND ? LIMIT 2")
     statement.bind(1, low.bytes)
     statement.bind(2, high.bytes)
@@ -197,7 +212,7 @@ final class OperationTable {
 
   /// The same, read from the file, and not kept in memory.
   func readRecord(_ number: Int64) throws -> OperationRecord {
-    let statement = try db.cached(
+    let statement = try self.statement(
       "SELECT number, id, height, author, chain, position, time, reason, voided_by FROM operation WHERE number = ?"
     )
     statement.bind(1, number)
@@ -211,7 +226,7 @@ final class OperationTable {
 
   /// The number of the operation at a place.
   func number(at place: Place) throws -> Int64? {
-    let statement = try db.cached(
+    let statement = try self.statement(
       "SELECT number FROM operation WHERE chain = ? AND position = ?")
     statement.bind(1, place.chain)
     statement.bind(2, place.position)
@@ -227,7 +242,8 @@ final class OperationTable {
   /// Changes what the store says of an operation.
   func setVerdict(_ verdict: Verdict, of number: Int64) throws {
     let record = try record(number).with(verdict)
-    let statement = try db.cached("UPDATE operation SET reason = ?, voided_by = ? WHERE number = ?")
+    let statement = try self.statement(
+      "UPDATE operation SET reason = ?, voided_by = ? WHERE number = ?")
     if let reason = record.reason {
       statement.bind(1, reason.rawValue)
       statement.bind(2, Digest.bytes(record.voidedBy))
@@ -242,7 +258,7 @@ final class OperationTable {
 
   /// The canonical bytes of an operation.
   func body(_ number: Int64) throws -> [UInt8] {
-    let statement = try db.cached("SELECT body FROM operation WHERE number = ?")
+    let statement = try self.statement("SELECT body FROM operation WHERE number = ?")
     statement.bind(1, number)
     defer { statement.reset() }
     guard try statement.step() else {
@@ -257,7 +273,7 @@ final class OperationTable {
 
   /// An operation, decoded, with its id.
   func identified(_ number: Int64) throws -> (id: Digest, operation: Operation) {
-    let statement = try db.cached(
+    let statement = try self.statement(
       "SELECT number, id, height, author, chain, position, time, reason, voided_by, body FROM operation WHERE number = ?"
     )
     statement.bind(1, number)
@@ -288,7 +304,7 @@ final class OperationTable {
   // MARK: Authors
 
   func author(_ principal: Digest) throws -> AuthorRecord? {
-    if let author = authorsByPrincipal[principal] { return author }
+    if let number = authorNumbers[principal] { return try author(number: number) }
     let statement = try db.cached(
       "SELECT number, principal, suite, key, highest FROM author WHERE principal = ?")
     statement.bind(1, principal.bytes)
@@ -319,14 +335,14 @@ final class OperationTable {
       // What is not written yet stays.
       let unwritten = dirtyAuthors.compactMap { authorsByNumber[$0] }
       authorsByNumber.removeAll()
-      authorsByPrincipal.removeAll()
+      authorNumbers.removeAll()
       for author in unwritten {
         authorsByNumber[author.number] = author
-        authorsByPrincipal[author.principal] = author
+        authorNumbers[author.principal] = author.number
       }
     }
     authorsByNumber[author.number] = author
-    authorsByPrincipal[principal] = author
+    authorNumbers[principal] = author.number
     return author
   }
 
@@ -340,7 +356,7 @@ final class OperationTable {
       number: db.lastInsertedRow, principal: principal, suite: suite, publicKey: publicKey,
       highest: nil)
     authorsByNumber[author.number] = author
-    authorsByPrincipal[principal] = author
+    authorNumbers[principal] = author.number
     return author
   }
 
@@ -359,7 +375,7 @@ final class OperationTable {
       chain = next
       var reach: Int64 = 0
       for parent in parents { reach = max(reach, try ancestry.reach(of: parent.place, in: chain)) }
-      let statement = try db.cached(
+      let statement = try self.statement(
         "SELECT number FROM operation WHERE author = ? AND chain = ? AND position <= ? ORDER BY position DESC LIMIT 1"
       )
       statement.bind(1, author.number)
@@ -376,7 +392,7 @@ final class OperationTable {
   }
 
   private func nextChain(of author: Int64, after chain: Int64) throws -> Int64? {
-    let statement = try db.cached(
+    let statement = try self.statement(
       "SELECT chain FROM operation WHERE author = ? AND chain > ? ORDER BY chain LIMIT 1")
     statement.bind(1, author)
     statement.bind(2, chain)
@@ -399,35 +415,28 @@ final class OperationTable {
     _ record: OperationRecord, body: [UInt8], signature: [UInt8], voucher: Digest?,
     author: inout AuthorRecord, previous: Digest?
   ) throws {
-    let statement = try db.cached(
-      "INSERT INTO operation (number, id, height, author, chain, position, time, reason, voided_by, body, signature, voucher) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    )
-    statement.bind(1, record.number)
-    record.id.withUnsafeBytes { statement.bind(2, $0) }
-    statement.bind(3, record.height)
-    statement.bind(4, record.author)
-    statement.bind(5, record.place.chain)
-    statement.bind(6, record.place.position)
-    statement.bind(7, record.time)
+    additions.add(record.number)
+    record.id.withUnsafeBytes { additions.add($0) }
+    additions.add(record.height)
+    additions.add(record.author)
+    additions.add(record.place.chain)
+    additions.add(record.place.position)
+    additions.add(record.time)
     if let reason = record.reason {
-      statement.bind(8, reason.rawValue)
-      statement.bind(9, Digest.bytes(record.voidedBy))
+      additions.add(reason.rawValue)
+      additions.add(Digest.bytes(record.voidedBy))
     } else {
-      statement.bindNull(8)
-      statement.bindNull(9)
+      additions.addNull()
+      additions.addNull()
     }
+    additions.add(body)
+    additions.add(signature)
     if let voucher {
-      voucher.withUnsafeBytes { statement.bind(12, $0) }
+      voucher.withUnsafeBytes { additions.add($0) }
     } else {
-      statement.bindNull(12)
+      additions.addNull()
     }
-    try body.withUnsafeBytes { body in
-      try signature.withUnsafeBytes { signature in
-        statement.bindBytes(10, borrowing: body)
-        statement.bindBytes(11, borrowing: signature)
-        try statement.run()
-      }
-    }
+    try additions.endRow()
     nextNumber = record.number + 1
     remember(record)
     addToTail(record.id, record.number)
@@ -448,7 +457,6 @@ final class OperationTable {
       author.highest = record.number
     }
     authorsByNumber[author.number] = author
-    authorsByPrincipal[author.principal] = author
     dirtyAuthors.insert(author.number)
   }
 
@@ -456,6 +464,7 @@ final class OperationTable {
 
   /// Writes what is kept in memory until a commit; call before committing.
   func flush() throws {
+    try additions.flush()
     try ancestryTable.flush()
     for number in dirtyAuthors.sorted() {
       let statement = try db.cached("UPDATE author SET highest = ? WHERE number = ?")
@@ -465,14 +474,15 @@ final class OperationTable {
     }
     dirtyAuthors.removeAll()
     guard tailKeys.count >= OperationTable.locatorTail else { return }
-    let statement = try db.cached("INSERT OR IGNORE INTO locator (prefix, number) VALUES (?, ?)")
+    let locator = BatchInsert(db, into: "locator", columns: ["prefix", "number"], ignoring: true)
     let found = tail.map { (Int64(bitPattern: $0), $1) }
     let twins = tailTwins.map { (Int64(bitPattern: $0.prefix), $0.number) }
     for (prefix, number) in (found + twins).sorted(by: { $0 < $1 }) {
-      statement.bind(1, prefix)
-      statement.bind(2, number)
-      try statement.run()
+      locator.add(prefix)
+      locator.add(number)
+      try locator.endRow()
     }
+    try locator.flush()
     try SpanTable(db).insert(tailKeys.sorted())
     indexedUpTo = nextNumber - 1
     try StoreFile.setMeta(

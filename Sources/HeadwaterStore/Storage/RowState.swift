@@ -119,11 +119,15 @@ final class RowTable {
   @exclusivity(unchecked) private var spilled = NumberMap<Void>()
 
   private let heldRows: Int
+  private let additions: BatchInsert
 
   init(_ db: Connection, layouts: SchemaPlan, heldRows: Int = RowTable.heldRows) throws {
     self.heldRows = heldRows
     self.db = db
     self.layouts = layouts
+    additions = BatchInsert(
+      db, into: "row",
+      columns: ["flags", "creator", "creates", "stamps", "image", "masked", "number", "key"])
     nextNumber = try StoreFile.nextNumber(db, "row")
   }
 
@@ -289,29 +293,23 @@ final class RowTable {
 
   /// Writes the rows that changed; call before committing.
   func flush() throws {
-    let insert = try db.cached(
-      "INSERT INTO row (flags, creator, creates, stamps, image, masked, number, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    )
     let update = try db.cached(
       "UPDATE row SET flags = ?, creator = ?, creates = ?, stamps = ?, image = ?, masked = ? WHERE number = ?"
     )
     for row in dirty {
-      let statement = row.isNew ? insert : update
       var flags: Int64 = 0
       if row.isLive { flags |= Flag.live }
       if row.isVisible { flags |= Flag.visible }
       if row.hasTouches { flags |= Flag.touches }
       flags |= row.firstKinds.rawValue << Flag.kindsShift
-      statement.bind(1, flags)
-      statement.bind(2, row.creator)
+      var creates: [UInt8]?
       if row.isLive, row.creates.count != 1 || row.creates[0] != row.creator {
-        statement.bind(3, bytes(row.creates))
-      } else {
-        statement.bindNull(3)
+        creates = bytes(row.creates)
       }
+      var stamped: [UInt8]?
+      writer.removeAll()
       if row.isLive {
         var uniform = true
-        writer.removeAll()
         let (values, stamps, creator) = (row.values, row.stamps, row.creator)
         for slot in values.indices {
           if stamps[slot] == 0 {
@@ -321,23 +319,33 @@ final class RowTable {
             if stamps[slot] != creator { uniform = false }
           }
         }
-        if uniform { statement.bindNull(4) } else { statement.bind(4, bytes(row.stamps)) }
-        statement.bind(5, writer.bytes)
-      } else {
-        statement.bindNull(4)
-        statement.bindNull(5)
+        if !uniform { stamped = bytes(stamps) }
       }
-      if row.masked.isEmpty {
-        statement.bindNull(6)
+      let masked = row.masked.isEmpty ? nil : bytes(row.masked.map(Int64.init))
+      if row.isNew {
+        additions.add(flags)
+        additions.add(row.creator)
+        additions.add(creates)
+        additions.add(stamped)
+        if row.isLive { additions.add(writer.bytes) } else { additions.addNull() }
+        additions.add(masked)
+        additions.add(row.number)
+        additions.add(row.storageKey.bytes)
+        try additions.endRow()
       } else {
-        statement.bind(6, bytes(row.masked.map(Int64.init)))
+        update.bind(1, flags)
+        update.bind(2, row.creator)
+        update.bind(3, creates)
+        update.bind(4, stamped)
+        if row.isLive { update.bind(5, writer.bytes) } else { update.bindNull(5) }
+        update.bind(6, masked)
+        update.bind(7, row.number)
+        try update.run()
       }
-      statement.bind(7, row.number)
-      if row.isNew { statement.bind(8, row.storageKey.bytes) }
-      try statement.run()
       row.isNew = false
       row.isDirty = false
     }
+    try additions.flush()
     dirty.removeAll(keepingCapacity: true)
     if byKey.count > RowTable.cachedRows {
       byKey.removeAll(keepingCapacity: true)

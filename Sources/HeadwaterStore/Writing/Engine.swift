@@ -257,6 +257,7 @@ final class Engine {
   func flush() throws {
     try rows.flush()
     try log.flush()
+    try events.flush()
     try flushFrontier()
     // Now and then what no reader needs goes, in the commit that is being made anyway.
     if let retention, events.last - retainedUpTo >= retention.interval {
