@@ -32,8 +32,6 @@ public final class StoredOperations: OperationSet {
   }
 
   public var count: Int { order.count }
-  /// The local number of the operation that came last.
-  public var lastNumber: Int64 { order.lastNumber }
   func record(_ number: Int64) throws -> OperationRecord { try log.record(number) }
 
   public func rank(of bound: Bound) throws -> Int {
@@ -81,19 +79,6 @@ public final class StoredOperations: OperationSet {
   /// The local number of the operation with that id.
   public func number(of id: Digest) throws -> Int64? {
     try numbers(of: id.prefix).first { try log.record($0).id == id }
-  }
-
-  /// The operation with that local number, its id, and the operation on whose word it was taken; nil where its own
-  /// signature was checked.
-  public func travelling(_ number: Int64) throws -> (
-    id: Digest, signed: SignedOperation, voucher: Digest?
-  ) {
-    try log.travelling(number)
-  }
-
-  /// The operations that prove the one with that number (`Vouching.prove`); none where its own signature is good.
-  public func witnesses(for number: Int64) throws -> [SignedOperation] {
-    try log.witnesses(for: number)
   }
 
   /// How many questions `missing` may ask at most.

@@ -13,7 +13,7 @@ public enum SyncLimits {
   /// About how many bytes of operations one message carries.
   public static let batchBytes = 256 << 10
   /// How many bytes of operations may be on the way from one peer.
-  public static let window = 2 << 20
+  public static let window = 4 << 20
   /// How many operations one peer is asked for at once, and may ask for.
   public static let wanted = 4_096
   /// With more short ids than this to be fetched a reconciliation is not answered.

@@ -216,7 +216,7 @@ import Testing
       let lacking = try await store.read { snapshot in
         let operations = try snapshot.operations()
         return try operations.missing(at: heads)!.map {
-          Fixture.suite.hash(try operations.travelling($0).signed.body)
+          Fixture.suite.hash(try snapshot.travelling($0).signed.body)
         }
       }
       #expect(Set(lacking) == Set(all.map(\.id)).subtracting(theirs), "seed \(seed)")

@@ -56,7 +56,7 @@ import Testing
     return try await store.read { snapshot in
       let operations = try snapshot.operations()
       let number = try #require(try operations.number(of: id))
-      return try operations.witnesses(for: number)
+      return try snapshot.witnesses(for: number)
     }
   }
 
@@ -217,7 +217,7 @@ import Testing
     let id = id(first)
     let voucher = try await store.read { snapshot in
       let operations = try snapshot.operations()
-      return try operations.travelling(try #require(try operations.number(of: id))).voucher
+      return try snapshot.travelling(try #require(try operations.number(of: id))).voucher
     }
     #expect(voucher == nil)
   }
@@ -305,7 +305,7 @@ import Testing
     #expect(try await inbox.receive([run[1]]).admitted.isEmpty)
     let first = inbox.submit(await VerifiedOperations([run[0]], suite: Fixture.suite))
     let second = inbox.submit(await VerifiedOperations([run[2]], suite: Fixture.suite))
-    _ = try await second.result()
+    _ = try await second.outcome.result()
     #expect(try await inbox.report(first).admitted.count == 2)
     #expect(try await inbox.report(second).admitted.count == 1)
     #expect(await inbox.waiting == 0)

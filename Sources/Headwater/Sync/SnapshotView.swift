@@ -4,13 +4,20 @@ import HeadwaterStore
 import HeadwaterSync
 
 /// One state of a store, as a sync session reads it. Valid during the closure of `Store.read`.
-public struct SnapshotView: ReplicaView {
+public final class SnapshotView: ReplicaView {
   private let snapshot: Snapshot
-  public let operations: StoredOperations
+  private var found: StoredOperations?
 
-  public init(_ snapshot: Snapshot) throws {
-    self.snapshot = snapshot
-    operations = try snapshot.operations()
+  public init(_ snapshot: Snapshot) { self.snapshot = snapshot }
+
+  /// Read when first asked for: whoever only takes what a peer streams need not know them all in order.
+  public var operations: StoredOperations {
+    get throws {
+      if let found { return found }
+      let operations = try snapshot.operations()
+      found = operations
+      return operations
+    }
   }
 
   public func frontier() throws -> [Digest] { try snapshot.frontier() }
@@ -18,10 +25,10 @@ public struct SnapshotView: ReplicaView {
   public func number(of id: Digest) throws -> Int64? { try operations.number(of: id) }
   public func missing(at heads: [Digest]) throws -> [Int64]? { try operations.missing(at: heads) }
   public func operation(_ number: Int64) throws -> OutgoingOperation {
-    let (id, signed, voucher) = try operations.travelling(number)
+    let (id, signed, voucher) = try snapshot.travelling(number)
     return OutgoingOperation(id: id, bytes: signed.encode(), voucher: voucher)
   }
   public func witnesses(for number: Int64) throws -> [[UInt8]] {
-    try operations.witnesses(for: number).map { $0.encode() }
+    try snapshot.witnesses(for: number).map { $0.encode() }
   }
 }

@@ -80,7 +80,7 @@ final class SyncConnection: Sendable {
       database: store.database, suite: store.suite.identifier, hasher: store.suite, plan: plan,
       nonce: nonce, now: now, options: options)
     // Looked at before the session tells its frontier: what is written in between is announced, if need be for nothing.
-    let last = try? await store.read { try $0.operations().lastNumber }
+    let last = try? await store.read { $0.lastNumber }
     return await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.read(event, handled) }
       group.addTask { await self.write(outgoing, event) }
@@ -116,11 +116,27 @@ final class SyncConnection: Sendable {
 
   // MARK: The loop
 
+  /// The session, which takes its steps where the store is read, one after another. Handing it there and back would copy
+  /// what it remembers each time.
+  private final class Held: Sendable {
+    private let session: Mutex<Session>
+
+    init(_ session: Session) { self.session = Mutex(session) }
+
+    var report: Session.Report { session.withLock { $0.report } }
+    func abandon() { session.withLock { $0.abandon() } }
+    func finish() -> [Session.Action] { session.withLock { $0.finish() } }
+
+    func withLock(_ body: (inout Session) throws -> [Session.Action]) rethrows -> [Session.Action] {
+      try session.withLock { try body(&$0) }
+    }
+  }
+
   private func loop(
     _ session: Session, _ events: AsyncStream<Event>, _ handled: AsyncStream<Void>.Continuation,
     _ send: AsyncStream<[UInt8]>.Continuation, _ deliver: AsyncStream<Session.Batch>.Continuation
   ) async -> (Session.Report, SyncError?) {
-    var session = session
+    let session = Held(session)
     var unsent = 0
     var isOwed = false
     var unsendable: ChannelError?
@@ -142,15 +158,11 @@ final class SyncConnection: Sendable {
     func step(
       _ body: @escaping @Sendable (inout Session, SnapshotView) throws -> [Session.Action]
     ) async -> SyncError?? {
-      let before = session
       do {
-        let (after, actions) = try await store.read { snapshot in
-          var next = before
-          let actions = try body(&next, try SnapshotView(snapshot))
-          return (next, actions)
-        }
-        session = after
-        return perform(actions)
+        return perform(
+          try await store.read { snapshot in
+            try session.withLock { try body(&$0, SnapshotView(snapshot)) }
+          })
       } catch {
         session.abandon()
         return .some(SyncError(.storage, "the store cannot be read: \(error)"))
@@ -261,11 +273,20 @@ final class SyncConnection: Sendable {
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
         for await batch in batches {
-          let operations = batch.operations.compactMap { try? SignedOperation.decode($0) }
+          var operations: [SignedOperation] = []
+          var ids: [Digest] = []
+          operations.reserveCapacity(batch.operations.count)
+          ids.reserveCapacity(batch.operations.count)
+          for (operation, id) in zip(batch.operations, batch.ids) {
+            guard let operation = try? SignedOperation.decode(operation) else { continue }
+            operations.append(operation)
+            ids.append(id)
+          }
           let witnesses = batch.witnesses.compactMap { try? SignedOperation.decode($0) }
           let malformed =
             batch.operations.count - operations.count + batch.witnesses.count - witnesses.count
-          let verified = await VerifiedOperations(operations, witnesses: witnesses, suite: suite)
+          let verified = await VerifiedOperations(
+            operations, ids: ids, witnesses: witnesses, suite: suite)
           submit.yield((inbox.submit(verified), malformed: malformed))
         }
         submit.finish()
@@ -297,9 +318,8 @@ final class SyncConnection: Sendable {
         let seen = last
         // More than a session pushes at once are for it to find by a round: their ids are of no use.
         let (ids, next) = try await store.read { snapshot in
-          let operations = try snapshot.operations()
-          let (ids, _) = try operations.ids(after: seen, limit: SyncLimits.pushed + 1)
-          return (ids, operations.lastNumber)
+          let (ids, _) = try snapshot.ids(after: seen, limit: SyncLimits.pushed + 1)
+          return (ids, snapshot.lastNumber)
         }
         last = next
         if !ids.isEmpty { event.yield(.announce(ids)) }

@@ -66,11 +66,16 @@ extension Engine {
   /// Writes an event of the operation's transaction, which begins with the first.
   func write(_ event: EventRecord, _ arrival: Arrival) throws {
     if !events.isOpen {
+      // The operation is one of the heads.
+      let frontier =
+        self.frontier.count == 1
+        ? [arrival.record.id]
+        : self.frontier.count > Engine.notedHeads ? [] : try frontierIDs()
       events.begin(
         operations: [arrival.record.id],
         author: try log.author(number: arrival.record.author).principal,
         time: arrival.record.time,
-        frontier: frontier.count > Engine.notedHeads ? [] : try frontierIDs())
+        frontier: frontier)
     }
     try events.append(event)
   }

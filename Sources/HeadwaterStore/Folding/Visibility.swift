@@ -49,6 +49,15 @@ struct Visibility {
   /// - Returns: the rows whose image may have changed.
   func settle() throws -> [Effect] {
     let own = engine.touched.count
+    if own == 1 {
+      let row = try rows.row(number: engine.touched[0])
+      // Nothing follows a row that the operation made, and that follows nothing.
+      if row.isFresh, row.isLive, layout.collections[row.collection].references.isEmpty {
+        row.isVisible = true
+        rows.touch(row)
+        return [Effect(row: row.number, collection: row.collection, reason: .applied)]
+      }
+    }
     var followers = try raise()
     try lower(&followers)
     var effects = try effects(own, followers)

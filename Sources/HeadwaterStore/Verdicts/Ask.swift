@@ -67,7 +67,8 @@ extension Evidence {
         guard let value = uniqueValue(slot, givenBy: change) else { continue }
         asks.append(Ask(change: index, kind: .unique(slot: slot, value: value)))
       }
-      own[change.storageKey] = true
+      // Only a later change can ask.
+      if index + 1 < changes.count { own[change.storageKey] = true }
     }
     return asks
   }

@@ -54,15 +54,18 @@ public actor Inbox {
   }
 
   /// Operations on their way into the store.
-  public final class Submission: Sendable {
+  public struct Submission: Sendable {
     let operations: VerifiedOperations
+    let outcome = Outcome()
+  }
+
+  /// What became of a submission, as soon as it is known.
+  final class Outcome: Sendable {
     private struct State {
       var result: Result<Receiver.Result, any Error>?
       var waiter: CheckedContinuation<Receiver.Result, any Error>?
     }
     private let state = Mutex(State())
-
-    init(_ operations: VerifiedOperations) { self.operations = operations }
 
     func finish(_ result: Result<Receiver.Result, any Error>) {
       state.withLock { state in
@@ -85,8 +88,10 @@ public actor Inbox {
   /// Hands operations to the store, after all that were submitted before, without waiting for them: so that the store
   /// has the next ones while the report on some is made.
   public nonisolated func submit(_ operations: VerifiedOperations) -> Submission {
-    let submission = Submission(operations)
-    store.submit(operations) { submission.finish($0) }
+    let submission = Submission(operations: operations)
+    // The writer is to hold the outcome alone: giving a batch back is work too.
+    let outcome = submission.outcome
+    store.submit(operations) { outcome.finish($0) }
     return submission
   }
 
@@ -97,7 +102,7 @@ public actor Inbox {
     var report = Report()
     if released.count > Inbox.rememberedIDs { released.removeAll() }
     var batch = submission.operations
-    var result = try await submission.result()
+    var result = try await submission.outcome.result()
     var isAgain = false
     while true {
       var next: [VerifiedOperations.Item] = []

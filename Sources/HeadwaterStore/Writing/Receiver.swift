@@ -38,7 +38,8 @@ struct Receiver {
       answers[index] = answer
       switch answer {
       case .waiting(let missing): waiting[missing[0], default: []].append(index)
-      case .admitted, .known: queue += waiting.removeValue(forKey: items[index].id) ?? []
+      case .admitted, .known:
+        if !waiting.isEmpty { queue += waiting.removeValue(forKey: items[index].id) ?? [] }
       case .rejected: if isOfID { condemned.append(index) }
       }
     }

@@ -61,7 +61,9 @@ struct StaticCheck {
         return
           "change \(index) (\(change.kind) \(layout.collections[change.collection].collection.name)): \(problem)"
       }
-      if change.kind == .create, !created.insert(resolved.storageKey).inserted {
+      if change.kind == .create, changes.count > 1,
+        !created.insert(resolved.storageKey).inserted
+      {
         return
           "change \(index) creates a row of \(layout.collections[change.collection].collection.name) a second time"
       }

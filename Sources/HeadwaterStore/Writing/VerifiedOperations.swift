@@ -59,13 +59,19 @@ public struct VerifiedOperations: Sendable {
   ///
   /// - Parameters:
   ///   - operations: that came together: in one message, or in one group of a bundle.
+  ///   - ids: the hashes of their bodies, if they are at hand; otherwise none.
   ///   - witnesses: what came with them as proof only.
   public init(
-    _ operations: [SignedOperation], witnesses: [SignedOperation] = [], suite: any CryptoSuite
+    _ operations: [SignedOperation], ids: [Digest] = [], witnesses: [SignedOperation] = [],
+    suite: any CryptoSuite
   ) async {
     count = operations.count
-    var items = await VerifiedOperations.map(operations + witnesses, chunk: 64) { signed in
-      VerifiedOperations.examine(signed, suite)
+    let all = operations + witnesses
+    var items = await VerifiedOperations.map(count: all.count, chunk: 64) { range in
+      var examiner = Examiner(suite: suite)
+      return range.map { index in
+        examiner.examine(all[index], id: ids.indices.contains(index) ? ids[index] : nil)
+      }
     }
     let runs = SignatureRuns(
       items.map { item in
@@ -73,11 +79,13 @@ public struct VerifiedOperations: Sendable {
         return SignatureRuns.Member(
           id: item.id, operation: operation, byteCount: item.signed.body.count)
       })
-    let found = items
     func check(_ indices: [Int]) async -> (good: [Int], bad: [Int]) {
-      let results = await VerifiedOperations.map(indices, chunk: 8) { index in
-        let item = found[index]
-        return suite.verify(item.signed.signature, of: item.id, by: item.signed.publicKey)
+      let some = indices.map { (items[$0].signed, items[$0].id) }
+      let results = await VerifiedOperations.map(count: some.count, chunk: 8) { range in
+        range.map { index in
+          let (signed, id) = some[index]
+          return suite.verify(signed.signature, of: id, by: signed.publicKey)
+        }
       }
       let pairs = zip(indices, results)
       return (pairs.filter(\.1).map(\.0), pairs.filter { !$0.1 }.map(\.0))
@@ -97,21 +105,35 @@ public struct VerifiedOperations: Sendable {
     self.items = items
   }
 
-  /// Everything but the signature.
-  private static func examine(_ signed: SignedOperation, _ suite: any CryptoSuite) -> Item {
-    let id = suite.hash(signed.body)
-    func item(_ operation: Operation?, _ problem: Problem?) -> Item {
-      Item(signed: signed, id: id, operation: operation, problem: problem)
+  /// Finds out everything but whether the signature is good.
+  private struct Examiner {
+    let suite: any CryptoSuite
+    /// The key that was looked at last, and whose it is: the next operation is mostly by the same author.
+    private var last: (key: [UInt8], principal: Digest)?
+
+    init(suite: any CryptoSuite) { self.suite = suite }
+
+    mutating func examine(_ signed: SignedOperation, id: Digest?) -> Item {
+      let id = id ?? suite.hash(signed.body)
+      func item(_ operation: Operation?, _ problem: Problem?) -> Item {
+        Item(signed: signed, id: id, operation: operation, problem: problem)
+      }
+      guard signed.suite == suite.identifier, signed.publicKey.count == suite.publicKeyByteCount,
+        signed.signature.count == suite.signatureByteCount
+      else { return item(nil, .suite) }
+      let operation: Operation
+      do { operation = try Operation.decode(signed.body) } catch {
+        return item(nil, .malformed("\(error)"))
+      }
+      return item(operation, principal(of: signed.publicKey) == operation.author ? nil : .key)
     }
-    guard signed.suite == suite.identifier, signed.publicKey.count == suite.publicKeyByteCount,
-      signed.signature.count == suite.signatureByteCount
-    else { return item(nil, .suite) }
-    let operation: Operation
-    do { operation = try Operation.decode(signed.body) } catch {
-      return item(nil, .malformed("\(error)"))
+
+    private mutating func principal(of key: [UInt8]) -> Digest {
+      if let last, last.key == key { return last.principal }
+      let principal = suite.principal(of: key)
+      last = (key, principal)
+      return principal
     }
-    return item(
-      operation, suite.principal(of: signed.publicKey) == operation.author ? nil : .key)
   }
 
   /// The operations that prove the one at an index, as far as they came with it: not itself.
@@ -134,17 +156,16 @@ public struct VerifiedOperations: Sendable {
       ? .signature : .witnesses(witnesses(of: index))
   }
 
-  /// The results for all elements, in order, worked out on all cores.
-  private static func map<Element: Sendable, Result: Sendable>(
-    _ elements: [Element], chunk: Int, _ body: @escaping @Sendable (Element) -> Result
+  /// The results for all indices below `count`, in order, worked out on all cores: `body` has those of a range.
+  private static func map<Result: Sendable>(
+    count: Int, chunk: Int, _ body: @escaping @Sendable (Range<Int>) -> [Result]
   ) async -> [Result] {
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-    guard cores > 1, elements.count > chunk else { return elements.map(body) }
-    let size = max(chunk, (elements.count + cores - 1) / cores)
+    guard cores > 1, count > chunk else { return body(0..<count) }
+    let size = max(chunk, (count + cores - 1) / cores)
     return await withTaskGroup(of: (Int, [Result]).self) { group in
-      for start in stride(from: 0, to: elements.count, by: size) {
-        let part = elements[start..<min(start + size, elements.count)]
-        group.addTask { (start, part.map(body)) }
+      for start in stride(from: 0, to: count, by: size) {
+        group.addTask { (start, body(start..<min(start + size, count))) }
       }
       var parts: [(start: Int, results: [Result])] = []
       for await part in group { parts.append(part) }

@@ -20,9 +20,21 @@ final class Writer: @unchecked Sendable {
   /// With so many pages the writer sees to it itself: only what is not written to meanwhile can be begun anew.
   private static let pagesPerRestart = 16_000
 
-  private struct Job: Sendable {
-    let run: @Sendable (Engine) throws -> Void
+  private final class Job: @unchecked Sendable {
+    // Touched by whoever makes it, then on `queue` only.
+    private var body: (@Sendable (Engine) throws -> Void)?
     let finish: @Sendable ((any Error)?) -> Void
+
+    init(
+      _ body: @escaping @Sendable (Engine) throws -> Void,
+      finish: @escaping @Sendable ((any Error)?) -> Void
+    ) {
+      self.body = body
+      self.finish = finish
+    }
+
+    /// Once: what the body holds, a batch of operations perhaps, is let go by whoever waits for it, and not here.
+    func run(_ engine: Engine) throws { try body.take()?(engine) }
   }
 
   private let queue = DispatchQueue(label: "headwater.store.writer")
@@ -103,7 +115,7 @@ final class Writer: @unchecked Sendable {
   ) {
     let result = ResultBox<R>()
     let job = Job(
-      run: { result.value = try body($0) },
+      { result.value = try body($0) },
       finish: { error in
         if let error { finish(.failure(error)) } else { finish(.success(result.value!)) }
       })

@@ -142,6 +142,9 @@ extension Session {
     let bytes = Session.byteCount(batch.operations) + Session.byteCount(batch.witnesses)
     var came: [ShortID] = []
     var fresh: [[UInt8]] = []
+    var ids: [Digest] = []
+    fresh.reserveCapacity(batch.operations.count)
+    ids.reserveCapacity(batch.operations.count)
     for operation in batch.operations {
       report.operationsReceived += 1
       guard let id = Session.id(operation, hasher) else {
@@ -158,6 +161,7 @@ extension Session {
         report.repeated += 1
       } else {
         fresh.append(operation)
+        ids.append(id)
       }
     }
     plan.note(bytes, from: number, at: now)
@@ -167,7 +171,7 @@ extension Session {
       return
     }
     delivering.append((fresh.count, bytes, came))
-    out.append(.deliver(Batch(fresh, witnesses: batch.witnesses)))
+    out.append(.deliver(Batch(fresh, ids: ids, witnesses: batch.witnesses)))
   }
 
   /// The id of an operation as it travels, if it is one.

@@ -22,11 +22,14 @@ public struct Session: Sendable {
   /// Operations that came together, as they travel.
   public struct Batch: Sendable, Hashable {
     public var operations: [[UInt8]]
+    /// The ids of the operations, which are the hashes of their bodies; empty where nobody has worked them out yet.
+    public var ids: [Digest]
     /// What came with them as proof only.
     public var witnesses: [[UInt8]]
 
-    public init(_ operations: [[UInt8]], witnesses: [[UInt8]] = []) {
+    public init(_ operations: [[UInt8]], ids: [Digest] = [], witnesses: [[UInt8]] = []) {
       self.operations = operations
+      self.ids = ids
       self.witnesses = witnesses
     }
   }

@@ -99,7 +99,7 @@ final class StoreReplica: Replica {
   ) {
     try await store.read { snapshot in
       var session = session
-      let actions = try session.step(input, at: time, try SnapshotView(snapshot))
+      let actions = try session.step(input, at: time, SnapshotView(snapshot))
       return (session, actions)
     }
   }
@@ -109,7 +109,8 @@ final class StoreReplica: Replica {
     inboxes[session] = inbox
     let decoded = batch.operations.compactMap { try? SignedOperation.decode($0) }
     let verified = await VerifiedOperations(
-      decoded, witnesses: batch.witnesses.compactMap { try? SignedOperation.decode($0) },
+      decoded, ids: decoded.count == batch.ids.count ? batch.ids : [],
+      witnesses: batch.witnesses.compactMap { try? SignedOperation.decode($0) },
       suite: store.suite)
     let report = try await inbox.receive(verified)
     return Outcome(
@@ -306,11 +307,11 @@ final class StoreReplica: Replica {
     return try await store.read { snapshot in
       let operations = try snapshot.operations()
       var (taken, witnessed) = (0, 0)
-      for number in 1...operations.lastNumber {
-        let (id, signed, _) = try operations.travelling(number)
+      for number in 1...snapshot.lastNumber {
+        let (id, signed, _) = try snapshot.travelling(number)
         guard !suite.verify(signed.signature, of: id, by: signed.publicKey) else { continue }
         taken += 1
-        let last = try operations.witnesses(for: number).last
+        let last = try snapshot.witnesses(for: number).last
         if let last, try operations.number(of: suite.hash(last.body)) == nil { witnessed += 1 }
       }
       return (taken, witnessed)
