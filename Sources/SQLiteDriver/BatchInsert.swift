@@ -22,6 +22,8 @@ public final class BatchInsert {
   /// The statements for one row and for many.
   private let one: String
   private let many: String
+  /// The one for many, once it was needed.
+  private var compiled: Statement?
   @exclusivity(unchecked) private var cells: [Cell] = []
   @exclusivity(unchecked) private var bytes: [UInt8] = []
   private var failure: SQLiteError?
@@ -93,7 +95,8 @@ public final class BatchInsert {
     }
     do {
       if cells.count == columns * BatchInsert.rowsPerStatement {
-        return try insert(cells[...], try connection.cached(many))
+        if compiled == nil { compiled = try connection.cached(many) }
+        return try insert(cells[...], compiled!)
       }
       for start in stride(from: 0, to: cells.count, by: columns) {
         try insert(cells[start..<start + columns], try connection.cached(one))

@@ -117,13 +117,6 @@ public final class Connection {
     try Statement(self, handle, sql, persistent: false)
   }
 
-  /// Drops the cached statements; needed before tables that they use are dropped.
-  public func clearCache() {
-    for statement in cache.values { statement.finalize() }
-    cache.removeAll()
-    cacheOfLiterals.removeAll()
-  }
-
   /// The first column of the first row as an integer; nil where there is no row or it is NULL.
   public func integer(_ sql: String) throws(SQLiteError) -> Int64? {
     let statement = try prepare(sql)

@@ -97,6 +97,9 @@ final class RowState {
 final class RowTable {
   /// How many clean rows are kept in memory between commits.
   private static let cachedRows = 20_000
+  /// A commit of more new rows than this leaves none in memory: the next of its kind brings others, and giving these
+  /// back is cheap only while the processor's caches have them.
+  private static let bulkRows = 1_000
   /// How many rows an operation may have in memory at once; beyond, they are written and read again.
   static let heldRows = 131_072
 
@@ -296,6 +299,7 @@ final class RowTable {
     let update = try db.cached(
       "UPDATE row SET flags = ?, creator = ?, creates = ?, stamps = ?, image = ?, masked = ? WHERE number = ?"
     )
+    var added = 0
     for row in dirty {
       var flags: Int64 = 0
       if row.isLive { flags |= Flag.live }
@@ -332,6 +336,7 @@ final class RowTable {
         additions.add(row.number)
         additions.add(row.storageKey.bytes)
         try additions.endRow()
+        added += 1
       } else {
         update.bind(1, flags)
         update.bind(2, row.creator)
@@ -347,7 +352,7 @@ final class RowTable {
     }
     try additions.flush()
     dirty.removeAll(keepingCapacity: true)
-    if byKey.count > RowTable.cachedRows {
+    if added > RowTable.bulkRows || byKey.count > RowTable.cachedRows {
       byKey.removeAll(keepingCapacity: true)
       byNumber.removeAll(keepingCapacity: true)
     }

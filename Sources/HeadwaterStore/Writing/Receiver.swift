@@ -95,12 +95,12 @@ struct Receiver {
   private func receive(_ operations: VerifiedOperations, _ index: Int) throws -> (
     Store.Reception, Bool
   ) {
-    let item = operations.items[index]
-    let (signed, id) = (item.signed, item.id)
+    // Field by field: copying all that an item holds is a good part of admitting it.
+    let id = operations.items[index].id
     func reject(_ why: String, isOfID: Bool = false) -> (Store.Reception, Bool) {
       (.rejected("operation \(id.hex) is rejected: \(why)"), isOfID)
     }
-    if let problem = item.problem {
+    if let problem = operations.items[index].problem {
       if try engine.log.number(of: id) != nil { return (.known, false) }
       switch problem {
       case .suite: return reject("its key or signature is not of the database's suite")
@@ -109,16 +109,19 @@ struct Receiver {
       case .signature: return reject("its signature is wrong")
       }
     }
-    guard let operation = item.operation else { return reject("it cannot be read", isOfID: true) }
+    guard let operation = operations.items[index].operation else {
+      return reject("it cannot be read", isOfID: true)
+    }
     var voucher: Digest?
     var witnesses: [SignedOperation] = []
-    switch item.proof {
+    switch operations.items[index].proof {
     case .signature: break
     case .voucher(let index): voucher = operations.items[index].id
     case .witnesses(let chain):
       witnesses = chain
       voucher = chain.first.map { engine.suite.hash($0.body) }
     }
+    let signed = operations.items[index].signed
     do {
       switch try engine.admit(
         operation, id: id, body: signed.body, suite: signed.suite, publicKey: signed.publicKey,
