@@ -120,6 +120,12 @@ final class CheapReplica: Replica {
     return outcome
   }
 
+  func retry(_ session: Int) -> Outcome? {
+    guard !(waiting[session] ?? []).isEmpty else { return nil }
+    let outcome = deliver(Session.Batch([]), from: session)
+    return outcome.admitted.isEmpty && outcome.rejected == 0 ? nil : outcome
+  }
+
   func write(_ random: inout Seeded) -> Digest? {
     writes += 1
     let size = writesLong && random.happens(0.01) ? 400_000 : Int.random(in: 0...40, using: &random)

@@ -7,6 +7,7 @@ enum Input: Sendable {
   case start
   case message([UInt8])
   case delivered(Outcome)
+  case released(Outcome)
   case announce([Digest])
   case tick
 }
@@ -27,6 +28,8 @@ protocol Replica: AnyObject {
   )
   /// Offers what came from the peer of that session.
   func deliver(_ batch: Session.Batch, from session: Int) async throws -> Outcome
+  /// Offers again what came from the peer of that session and waits; nil if nothing comes of it.
+  func retry(_ session: Int) async throws -> Outcome?
   /// Writes something; nil if there was nothing to write.
   func write(_ random: inout Seeded) async throws -> Digest?
   /// Forgets what is in memory only, as when a process dies.
@@ -58,6 +61,10 @@ extension Session {
     case .message(let bytes): try receive(bytes, at: time, view)
     case .delivered(let outcome):
       try delivered(
+        admitted: outcome.admitted, rejected: outcome.rejected, missing: outcome.missing, at: time,
+        view)
+    case .released(let outcome):
+      try released(
         admitted: outcome.admitted, rejected: outcome.rejected, missing: outcome.missing, at: time,
         view)
     case .announce(let ids): try announce(ids, at: time, view)

@@ -321,8 +321,7 @@ final class Simulation {
       let batch = end.pendingBatches.removeFirst()
       let outcome = try await replicas[end.replica].deliver(batch, from: end.session.number)
       try await handle(.input(end, .delivered(outcome)))
-      for id in outcome.admitted { arrivals[id] = ((arrivals[id]?.count ?? 0) + 1, now) }
-      try await announce(outcome.admitted, at: end.replica)
+      try await note(outcome.admitted, at: end.replica)
       end.isDelivering = end.isOpen && !end.pendingBatches.isEmpty
       if end.isDelivering { schedule(.admit(end), in: Int64.random(in: 1...50, using: &random)) }
     case .cut(let end): await close(end)
@@ -367,6 +366,17 @@ final class Simulation {
   private func announce(_ ids: [Digest], at replica: Int) async throws {
     guard !ids.isEmpty else { return }
     for end in ends[replica] where end.isOpen { try await handle(.input(end, .announce(ids))) }
+    // What others have sent may have waited for these.
+    for end in ends[replica] where end.isOpen {
+      guard let outcome = try await replicas[replica].retry(end.session.number) else { continue }
+      try await handle(.input(end, .released(outcome)))
+      try await note(outcome.admitted, at: replica)
+    }
+  }
+
+  private func note(_ admitted: [Digest], at replica: Int) async throws {
+    for id in admitted { arrivals[id] = ((arrivals[id]?.count ?? 0) + 1, now) }
+    try await announce(admitted, at: replica)
   }
 
   // MARK: Malice

@@ -19,11 +19,20 @@ final class SyncConnection: Sendable {
     /// Nothing more can be sent. What the peer said before may be on its way yet, so the reader ends the session.
     case unsendable(ChannelError)
     case delivered(admitted: [Digest], rejected: Int, missing: [Digest])
+    /// The same of what had waited for operations that came by another way.
+    case released(admitted: [Digest], rejected: Int, missing: [Digest])
     case announce([Digest])
     case tick
     case failed(String)
     /// Whoever waits for the session wants it to end.
     case cancelled
+  }
+
+  /// What the one who looks through what came is to look at next.
+  private enum Arrival: Sendable {
+    case submission(Inbox.Submission, malformed: Int)
+    /// Something entered the store, perhaps by another way.
+    case commit
   }
 
   /// While more than so many bytes wait to be sent, nothing is read.
@@ -75,6 +84,7 @@ final class SyncConnection: Sendable {
     let (handled, handle) = AsyncStream.makeStream(of: Void.self)
     let (outgoing, send) = AsyncStream.makeStream(of: [UInt8].self)
     let (batches, deliver) = AsyncStream.makeStream(of: Session.Batch.self)
+    let (arrivals, arrival) = AsyncStream.makeStream(of: Arrival.self)
     let nonce = store.suite.randomBytes(8).reduce(0) { $0 << 8 | UInt64($1) }
     let session = Session(
       database: store.database, suite: store.suite.identifier, hasher: store.suite, plan: plan,
@@ -84,8 +94,8 @@ final class SyncConnection: Sendable {
     return await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.read(event, handled) }
       group.addTask { await self.write(outgoing, event) }
-      group.addTask { await self.admit(batches, event) }
-      group.addTask { await self.watch(event, after: last) }
+      group.addTask { await self.admit(batches, arrivals, arrival, event) }
+      group.addTask { await self.watch(event, arrival, after: last) }
       group.addTask {
         while !Task.isCancelled {
           try? await self.clock.sleep(for: .milliseconds(500))
@@ -196,6 +206,11 @@ final class SyncConnection: Sendable {
           try $0.delivered(
             admitted: admitted, rejected: rejected, missing: missing, at: now, $1)
         }
+      case .released(let admitted, let rejected, let missing):
+        end = await step {
+          try $0.released(
+            admitted: admitted, rejected: rejected, missing: missing, at: now, $1)
+        }
       case .announce(let ids): end = await step { try $0.announce(ids, at: now, $1) }
       case .cancelled:
         _ = perform(session.finish())
@@ -263,11 +278,11 @@ final class SyncConnection: Sendable {
   }
 
   private func admit(
-    _ batches: AsyncStream<Session.Batch>, _ event: AsyncStream<Event>.Continuation
+    _ batches: AsyncStream<Session.Batch>, _ arrivals: AsyncStream<Arrival>,
+    _ arrival: AsyncStream<Arrival>.Continuation, _ event: AsyncStream<Event>.Continuation
   ) async {
     // Batches are verified while others are admitted, and looked through while the next ones are; how many there can be
     // is a matter of credit.
-    let (submitted, submit) = AsyncStream.makeStream(of: (Inbox.Submission, malformed: Int).self)
     let suite = store.suite
     let inbox = Inbox(store)
     await withTaskGroup(of: Void.self) { group in
@@ -287,17 +302,28 @@ final class SyncConnection: Sendable {
             batch.operations.count - operations.count + batch.witnesses.count - witnesses.count
           let verified = await VerifiedOperations(
             operations, ids: ids, witnesses: witnesses, suite: suite)
-          submit.yield((inbox.submit(verified), malformed: malformed))
+          arrival.yield(.submission(inbox.submit(verified), malformed: malformed))
         }
-        submit.finish()
+        arrival.finish()
       }
       do {
-        for await (submission, malformed) in submitted {
-          let report = try await inbox.report(submission)
-          event.yield(
-            .delivered(
-              admitted: report.admitted.map(\.id), rejected: report.rejected.count + malformed,
-              missing: await inbox.wanted))
+        for await next in arrivals {
+          switch next {
+          case .submission(let submission, let malformed):
+            let report = try await inbox.report(submission)
+            event.yield(
+              .delivered(
+                admitted: report.admitted.map(\.id), rejected: report.rejected.count + malformed,
+                missing: await inbox.wanted))
+          case .commit:
+            guard await inbox.waiting > 0 else { continue }
+            let report = try await inbox.retry()
+            guard !report.admitted.isEmpty || !report.rejected.isEmpty else { continue }
+            event.yield(
+              .released(
+                admitted: report.admitted.map(\.id), rejected: report.rejected.count,
+                missing: await inbox.wanted))
+          }
         }
       } catch {
         event.yield(.failed("the store cannot take operations: \(error)"))
@@ -306,8 +332,12 @@ final class SyncConnection: Sendable {
     }
   }
 
-  /// Tells the session what enters the store after the operation of that number; nil where the store could not be read.
-  private func watch(_ event: AsyncStream<Event>.Continuation, after first: Int64?) async {
+  /// Tells the session what enters the store after the operation of that number, and offers again what may have waited
+  /// for it; nil where the store could not be read.
+  private func watch(
+    _ event: AsyncStream<Event>.Continuation, _ arrival: AsyncStream<Arrival>.Continuation,
+    after first: Int64?
+  ) async {
     guard var last = first else {
       event.yield(.failed("the store cannot be read"))
       return
@@ -322,7 +352,9 @@ final class SyncConnection: Sendable {
           return (ids, snapshot.lastNumber)
         }
         last = next
-        if !ids.isEmpty { event.yield(.announce(ids)) }
+        guard !ids.isEmpty else { continue }
+        event.yield(.announce(ids))
+        arrival.yield(.commit)
       }
     } catch {
       if !Task.isCancelled { event.yield(.failed("the store cannot be read: \(error)")) }

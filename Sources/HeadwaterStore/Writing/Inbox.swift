@@ -99,11 +99,17 @@ public actor Inbox {
   ///
   /// - Throws: as `receive`.
   public func report(_ submission: Submission) async throws -> Report {
+    try await report(submission, isAgain: false)
+  }
+
+  /// - Parameter isAgain: whether these operations have waited: others may have been submitted before they enter that
+  ///   wait for them.
+  private func report(_ submission: Submission, isAgain: Bool) async throws -> Report {
     var report = Report()
+    var isAgain = isAgain
     if released.count > Inbox.rememberedIDs { released.removeAll() }
     var batch = submission.operations
     var result = try await submission.outcome.result()
-    var isAgain = false
     while true {
       var next: [VerifiedOperations.Item] = []
       for (index, (item, answer)) in zip(batch.items, result.answers).enumerated() {
@@ -136,14 +142,15 @@ public actor Inbox {
     return report
   }
 
-  /// Offers again what waits for operations that have come by another way.
+  /// Offers again what waits for operations that have come by another way. As with the reports: one call at a time.
   public func retry() async throws -> Report {
     let missing = room.missing
     let come = try await store.read { snapshot in
       try missing.filter { try snapshot.log.number(of: $0) != nil }
     }
-    return try await receive(
-      VerifiedOperations(items: come.flatMap { room.release(waitingFor: $0) }))
+    let items = come.flatMap { room.release(waitingFor: $0) }
+    guard !items.isEmpty else { return Report() }
+    return try await report(submit(VerifiedOperations(items: items)), isAgain: true)
   }
 
   /// What waits for something rejected, however far down, is rejected too. A copy with a bad signature says

@@ -241,20 +241,37 @@ public struct Session: Sendable {
     admitted: [Digest], rejected: Int, missing: [Digest], at time: Int64, _ view: some ReplicaView
   ) throws -> [Action] {
     guard !isClosed, !delivering.isEmpty else { return [] }
-    var out: [Action] = []
-    advance(to: time)
     let batch = delivering.removeFirst()
     plan.release(batch.claimed, of: number)
+    report.repeated += max(0, batch.count - admitted.count - rejected)
+    toAllow += batch.bytes
+    return try entered(admitted, rejected, missing, at: time, view)
+  }
+
+  /// Operations of the peer that had waited for others were offered again, because those have come by another way.
+  ///
+  /// The parameters are those of `delivered`.
+  public mutating func released(
+    admitted: [Digest], rejected: Int, missing: [Digest], at time: Int64, _ view: some ReplicaView
+  ) throws -> [Action] {
+    guard !isClosed else { return [] }
+    return try entered(admitted, rejected, missing, at: time, view)
+  }
+
+  private mutating func entered(
+    _ admitted: [Digest], _ rejected: Int, _ missing: [Digest], at time: Int64,
+    _ view: some ReplicaView
+  ) throws -> [Action] {
+    var out: [Action] = []
+    advance(to: time)
     report.admitted += admitted.count
     report.rejected += rejected
-    report.repeated += max(0, batch.count - admitted.count - rejected)
     if !admitted.isEmpty {
       isFruitful = true
       idleBudget = SyncLimits.idleMessages
       for id in admitted { known.insert(id) }
     }
     self.missing = missing
-    toAllow += batch.bytes
     do {
       guard rejected == 0 else {
         throw SyncError(

@@ -3,6 +3,7 @@ import Synchronization
 import Testing
 
 @testable import Headwater
+@testable import HeadwaterSync
 
 /// Two ends of a channel in memory, with little room between them.
 final class PipeChannel: Channel {
@@ -126,6 +127,25 @@ private final class DeafChannel: Channel {
   func close() async {}
 }
 
+/// A channel in which one operation is lost.
+private struct LossyChannel: Channel {
+  let channel: PipeChannel
+  let lost: [UInt8]
+  var peer: Digest { channel.peer }
+
+  func send(_ message: [UInt8]) async throws(ChannelError) {
+    var message = message
+    if case .operations(let operations)? = try? SyncMessage.decode(message) {
+      let rest = operations.filter { $0 != lost }
+      if rest.isEmpty { return }
+      message = SyncMessage.operations(rest).encode()
+    }
+    try await channel.send(message)
+  }
+  func receive() async throws(ChannelError) -> [UInt8]? { try await channel.receive() }
+  func close() async { await channel.close() }
+}
+
 @Suite struct ReplicatorTests {
   private let a = StoreReplica.signer(1).principal
   private let b = StoreReplica.signer(2).principal
@@ -245,6 +265,34 @@ private final class DeafChannel: Channel {
     let report = try await one.value
     _ = try await two.value
     #expect(report.operationsSent == 3 && report.admitted == 2)
+  }
+
+  /// What one peer sent enters as soon as its parent has come from another, and not when they next compare.
+  @Test(.timeLimit(.minutes(1))) func whatWaitsForAnotherPeerEntersWhenThatHasSent() async throws {
+    let stores = try await stores(2)
+    try await fill(stores[1], ["one", "two"])
+    let all = try await stores[1].read { snapshot in
+      try snapshot.operationIDs().dropFirst().map { try snapshot.signed($0)! }
+    }
+    let (left, right) = PipeChannel.pair(a, b)
+    let one = Task { try await Replicator(stores[0]).sync(over: left, isLive: true) }
+    let two = Task {
+      try await Replicator(stores[1]).sync(
+        over: LossyChannel(channel: right, lost: all[0].encode()), isLive: true)
+    }
+    // Time enough for the second to come, and to wait.
+    try await Task.sleep(for: .seconds(1))
+    #expect(try await frontier(stores[0]) != frontier(stores[1]))
+    _ = try await stores[0].receive([all[0]])
+    let clock = ContinuousClock()
+    let deadline = clock.now.advanced(by: .seconds(20))
+    while try await frontier(stores[0]) != frontier(stores[1]), clock.now < deadline {
+      try await clock.sleep(for: .milliseconds(5))
+    }
+    #expect(try await frontier(stores[0]) == frontier(stores[1]))
+    one.cancel()
+    #expect(try await one.value.admitted == 1)
+    _ = try? await two.value
   }
 
   @Test(.timeLimit(.minutes(2))) func anotherDatabaseAndAnotherPeer() async throws {

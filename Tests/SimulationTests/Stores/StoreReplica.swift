@@ -119,6 +119,15 @@ final class StoreReplica: Replica {
       missing: await inbox.wanted)
   }
 
+  func retry(_ session: Int) async throws -> Outcome? {
+    guard let inbox = inboxes[session], await inbox.waiting > 0 else { return nil }
+    let report = try await inbox.retry()
+    guard !report.admitted.isEmpty || !report.rejected.isEmpty else { return nil }
+    return Outcome(
+      admitted: report.admitted.map(\.id), rejected: report.rejected.count,
+      missing: await inbox.wanted)
+  }
+
   func write(_ random: inout Seeded) async throws -> Digest? {
     let signer = StoreReplica.signer(Int.random(in: 0..<5, using: &random))
     let other = StoreReplica.signer(Int.random(in: 0..<5, using: &random)).principal
