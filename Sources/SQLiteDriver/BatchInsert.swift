@@ -19,10 +19,13 @@ public final class BatchInsert {
 
   private let connection: Connection
   private let columns: Int
-  /// The statements for one row and for many.
-  private let one: String
-  private let many: String
-  /// The one for many, once it was needed.
+  /// The statement for one row, and what it repeats for each further one; made when first used.
+  private lazy var texts: (one: String, more: String) = {
+    let row = "(" + Array(repeating: "?", count: columns).joined(separator: ", ") + ")"
+    return ("\(insertion) VALUES \(row)", ", " + row)
+  }()
+  private let insertion: String
+  /// The statement for many rows.
   private var compiled: Statement?
   @exclusivity(unchecked) private var cells: [Cell] = []
   @exclusivity(unchecked) private var bytes: [UInt8] = []
@@ -36,10 +39,8 @@ public final class BatchInsert {
   ) {
     self.connection = connection
     self.columns = columns.count
-    let row = "(" + Array(repeating: "?", count: columns.count).joined(separator: ", ") + ")"
     let insert = ignoring ? "INSERT OR IGNORE" : "INSERT"
-    one = "\(insert) INTO \(table) (\(columns.joined(separator: ", "))) VALUES \(row)"
-    many = one + String(repeating: ", " + row, count: BatchInsert.rowsPerStatement - 1)
+    insertion = "\(insert) INTO \(table) (\(columns.joined(separator: ", ")))"
   }
 
   /// Whether everything that was added is in the table.
@@ -95,11 +96,14 @@ public final class BatchInsert {
     }
     do {
       if cells.count == columns * BatchInsert.rowsPerStatement {
-        if compiled == nil { compiled = try connection.cached(many) }
+        if compiled == nil {
+          let more = String(repeating: texts.more, count: BatchInsert.rowsPerStatement - 1)
+          compiled = try connection.cached(texts.one + more)
+        }
         return try insert(cells[...], compiled!)
       }
       for start in stride(from: 0, to: cells.count, by: columns) {
-        try insert(cells[start..<start + columns], try connection.cached(one))
+        try insert(cells[start..<start + columns], try connection.cached(texts.one))
       }
     } catch {
       failure = error

@@ -31,8 +31,9 @@ final class SyncConnection: Sendable {
   /// What the one who looks through what came is to look at next.
   private enum Arrival: Sendable {
     case submission(Inbox.Submission, malformed: Int)
-    /// Something entered the store, perhaps by another way.
-    case commit
+    /// These entered the store, perhaps by another way; nil where they are too many to be named, or were perhaps
+    /// overlooked.
+    case entered([Digest]?)
   }
 
   /// While more than so many bytes wait to be sent, nothing is read.
@@ -47,6 +48,9 @@ final class SyncConnection: Sendable {
   private let options: Session.Options
   private let clock = ContinuousClock()
   private let begin = ContinuousClock.now
+  /// Whether what waits is to be looked for at the next tick, all of it: so that nobody can make us do that for each
+  /// commit.
+  private let mustLookAgain = Atomic(false)
 
   init(store: Store, plan: FetchPlan, channel: any Channel, options: Session.Options) {
     self.store = store
@@ -100,6 +104,7 @@ final class SyncConnection: Sendable {
         while !Task.isCancelled {
           try? await self.clock.sleep(for: .milliseconds(500))
           event.yield(.tick)
+          if self.mustLookAgain.exchange(false, ordering: .relaxed) { arrival.yield(.entered(nil)) }
         }
       }
       let result = await self.loop(session, events, handle, send, deliver)
@@ -292,16 +297,17 @@ final class SyncConnection: Sendable {
           var ids: [Digest] = []
           operations.reserveCapacity(batch.operations.count)
           ids.reserveCapacity(batch.operations.count)
-          for (operation, id) in zip(batch.operations, batch.ids) {
-            guard let operation = try? SignedOperation.decode(operation) else { continue }
+          for (index, encoded) in batch.operations.enumerated() {
+            guard let operation = try? SignedOperation.decode(encoded) else { continue }
             operations.append(operation)
-            ids.append(id)
+            if batch.ids.indices.contains(index) { ids.append(batch.ids[index]) }
           }
           let witnesses = batch.witnesses.compactMap { try? SignedOperation.decode($0) }
           let malformed =
             batch.operations.count - operations.count + batch.witnesses.count - witnesses.count
           let verified = await VerifiedOperations(
-            operations, ids: ids, witnesses: witnesses, suite: suite)
+            operations, ids: ids.count == operations.count ? ids : [], witnesses: witnesses,
+            suite: suite)
           arrival.yield(.submission(inbox.submit(verified), malformed: malformed))
         }
         arrival.finish()
@@ -315,9 +321,12 @@ final class SyncConnection: Sendable {
               .delivered(
                 admitted: report.admitted.map(\.id), rejected: report.rejected.count + malformed,
                 missing: await inbox.wanted))
-          case .commit:
+            // What one of these waits for may have come before the room knew of it.
+            if await inbox.waiting > 0 { mustLookAgain.store(true, ordering: .relaxed) }
+          case .entered(let ids):
             guard await inbox.waiting > 0 else { continue }
-            let report = try await inbox.retry()
+            let report =
+              if let ids { try await inbox.retry(after: ids) } else { try await inbox.retry() }
             guard !report.admitted.isEmpty || !report.rejected.isEmpty else { continue }
             event.yield(
               .released(
@@ -354,7 +363,11 @@ final class SyncConnection: Sendable {
         last = next
         guard !ids.isEmpty else { continue }
         event.yield(.announce(ids))
-        arrival.yield(.commit)
+        if ids.count > SyncLimits.pushed {
+          mustLookAgain.store(true, ordering: .relaxed)
+        } else {
+          arrival.yield(.entered(ids))
+        }
       }
     } catch {
       if !Task.isCancelled { event.yield(.failed("the store cannot be read: \(error)")) }

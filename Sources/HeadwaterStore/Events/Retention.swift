@@ -17,6 +17,7 @@ struct Retention {
   /// Removes whole transactions from the beginning; returns the position up to which all is gone.
   func trim(_ engine: Engine) throws -> Int64 {
     let db = engine.db
+    try engine.events.flush()
     let last = engine.events.last
     var bound = last - retained
     if let slowest = try db.integer("SELECT min(coalesce(position, 0)) FROM mirror") {

@@ -58,6 +58,8 @@ final class OperationTable {
   /// Records read lately, each at the place that its number's last bits give; made when first used.
   @exclusivity(unchecked) private var records: [OperationRecord?] = []
   private let keptRecords: Int
+  /// How many authors that have nothing to be written are kept in memory.
+  private let keptAuthors: Int
   private var authorNumbers: [Digest: Int64] = [:]
   private var authorsByNumber: [Int64: AuthorRecord] = [:]
   /// The numbers of operations that `locator` does not have yet, by the prefix of their ids.
@@ -72,7 +74,8 @@ final class OperationTable {
   private let ancestryTable: AncestryTable
   private let additions: BatchInsert
 
-  init(_ db: Connection, suite: any CryptoSuite, isWriter: Bool) throws {
+  init(_ db: Connection, suite: any CryptoSuite, isWriter: Bool, keptAuthors: Int = 4_096) throws {
+    self.keptAuthors = keptAuthors
     self.db = db
     self.suite = suite
     additions = BatchInsert(
@@ -331,7 +334,7 @@ final class OperationTable {
       number: statement.int(0), principal: principal,
       suite: UInt8(truncatingIfNeeded: statement.int(2)), publicKey: statement.bytes(3),
       highest: statement.isNull(4) ? nil : statement.int(4))
-    if authorsByNumber.count > 4_096 + dirtyAuthors.count {
+    if authorsByNumber.count > keptAuthors + dirtyAuthors.count {
       // What is not written yet stays.
       let unwritten = dirtyAuthors.compactMap { authorsByNumber[$0] }
       authorsByNumber.removeAll()
@@ -456,7 +459,9 @@ final class OperationTable {
     } else {
       author.highest = record.number
     }
+    // Under both: the author may have been let go of since it was looked up, and what is dirty must be found.
     authorsByNumber[author.number] = author
+    authorNumbers[author.principal] = author.number
     dirtyAuthors.insert(author.number)
   }
 

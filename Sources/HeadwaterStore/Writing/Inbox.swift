@@ -145,9 +145,17 @@ public actor Inbox {
   /// Offers again what waits for operations that have come by another way. As with the reports: one call at a time.
   public func retry() async throws -> Report {
     let missing = room.missing
+    guard !missing.isEmpty else { return Report() }
     let come = try await store.read { snapshot in
-      try missing.filter { try snapshot.log.number(of: $0) != nil }
+      // Most of them are not here, and to find that out is cheap in order only.
+      let operations = try snapshot.operations()
+      return try missing.filter { try operations.number(of: $0) != nil }
     }
+    return try await retry(after: come)
+  }
+
+  /// Offers again what waits for these operations, which have come by another way: without looking for any others.
+  public func retry(after come: [Digest]) async throws -> Report {
     let items = come.flatMap { room.release(waitingFor: $0) }
     guard !items.isEmpty else { return Report() }
     return try await report(submit(VerifiedOperations(items: items)), isAgain: true)

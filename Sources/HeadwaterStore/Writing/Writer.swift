@@ -16,7 +16,7 @@ final class Writer: @unchecked Sendable {
   private static let nanosecondsPerCommit: UInt64 = 50_000_000
 
   /// After how many pages of the log it is copied into the file, beside the writer.
-  private static let pagesPerCheckpoint = 8_000
+  private static let pagesPerCheckpoint = 6_000
   /// With so many pages the writer sees to it itself: only what is not written to meanwhile can be begun anew.
   private static let pagesPerRestart = 16_000
 
