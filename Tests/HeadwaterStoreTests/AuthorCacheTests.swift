@@ -13,7 +13,12 @@ import Testing
   init() throws {
     db = try Connection(path: "", mode: .memory)
     try StoreFile.create(db) {}
-    table = try OperationTable(db, suite: Fixture.suite, isWriter: true, keptAuthors: 4)
+    let table = try OperationTable(db, suite: Fixture.suite, isWriter: true)
+    for number in UInt8(1)...12 {
+      _ = try table.addAuthor(
+        Fixture.suite.hash([number]), suite: 1, publicKey: [number])
+    }
+    self.table = try OperationTable(db, suite: Fixture.suite, isWriter: true, keptAuthors: 4)
   }
 
   private func id(_ number: UInt8) -> Digest { Fixture.suite.hash([number]) }
@@ -32,9 +37,6 @@ import Testing
 
   /// An author who was let go of while his operation was judged is known by it from then on.
   @Test func theHighestIsKnownWhoeverIsLetGoOf() throws {
-    for number in UInt8(1)...12 {
-      _ = try table.addAuthor(id(number), suite: 1, publicKey: [number])
-    }
     var first = try #require(try table.author(id(1)))
     try insert(1, by: &first, previous: nil)
     try table.flush()
