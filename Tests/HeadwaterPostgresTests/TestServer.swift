@@ -99,7 +99,7 @@ final class TestServer: Sendable {
   /// Closes all files but the first three: Foundation knows that a process ended by a file that its children inherit,
   /// and a server outlives the shell that started it.
   private static let closing =
-    "for fd in $(seq 3 255); do eval \"exec $fd>&-\"; done 2> /dev/null;"
+    "for fd in $(ls /dev/fd); do [[ $fd -gt 2 ]] && eval \"exec $fd>&-\"; done 2> /dev/null;"
 
   /// Stops the server as a crash would.
   func stop() async throws {
