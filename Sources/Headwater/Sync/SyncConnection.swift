@@ -47,7 +47,8 @@ final class SyncConnection: Sendable {
   private let channel: any Channel
   private let options: Session.Options
   private let clock = ContinuousClock()
-  private let begin = ContinuousClock.now
+  /// One for all sessions: their plan compares what one did with the time of another.
+  private static let begin = ContinuousClock.now
   /// Whether what waits is to be looked for at the next tick, all of it: so that nobody can make us do that for each
   /// commit.
   private let mustLookAgain = Atomic(false)
@@ -59,8 +60,9 @@ final class SyncConnection: Sendable {
     self.options = options
   }
 
-  private var now: Int64 {
-    let (seconds, attoseconds) = begin.duration(to: clock.now).components
+  /// In milliseconds.
+  var now: Int64 {
+    let (seconds, attoseconds) = Self.begin.duration(to: clock.now).components
     return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
   }
 
@@ -341,8 +343,9 @@ final class SyncConnection: Sendable {
     }
   }
 
-  /// Tells the session what enters the store after the operation of that number, and offers again what may have waited
-  /// for it; nil where the store could not be read.
+  /// Tells the session what enters the store, and has offered again what may have waited for it.
+  ///
+  /// - Parameter first: the local number of the last operation that is known; nil where the store could not be read.
   private func watch(
     _ event: AsyncStream<Event>.Continuation, _ arrival: AsyncStream<Arrival>.Continuation,
     after first: Int64?

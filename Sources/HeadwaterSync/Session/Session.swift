@@ -157,7 +157,7 @@ public struct Session: Sendable {
   /// - Parameters:
   ///   - nonce: drawn for this session.
   ///   - plan: the replica's.
-  ///   - now: milliseconds of a clock that does not go backwards.
+  ///   - now: milliseconds of a clock that does not go backwards, the same for all sessions of the plan.
   public init(
     database: Digest, suite: UInt8, hasher: any Hasher256, plan: FetchPlan, nonce: UInt64,
     now: Int64, options: Options = Options()

@@ -179,6 +179,16 @@ private struct LossyChannel: Channel {
     try await store.read { try $0.frontier() }
   }
 
+  /// Within a while, or the test fails.
+  private func expectSame(_ a: Store, _ b: Store) async throws {
+    let clock = ContinuousClock()
+    let deadline = clock.now.advanced(by: .seconds(30))
+    while try await frontier(a) != frontier(b), clock.now < deadline {
+      try await clock.sleep(for: .milliseconds(5))
+    }
+    #expect(try await frontier(a) == frontier(b))
+  }
+
   @Test func bothWays() async throws {
     let stores = try await stores(2)
     try await fill(stores[0], ["a", "b", "c"])
@@ -254,12 +264,7 @@ private struct LossyChannel: Channel {
     let two = Task { try await Replicator(stores[1]).sync(over: right, isLive: true) }
     for round in 0..<5 {
       try await fill(stores[round % 2], ["r\(round)"])
-      let clock = ContinuousClock()
-      let deadline = clock.now.advanced(by: .seconds(30))
-      while try await frontier(stores[0]) != frontier(stores[1]), clock.now < deadline {
-        try await clock.sleep(for: .milliseconds(5))
-      }
-      #expect(try await frontier(stores[0]) == frontier(stores[1]))
+      try await expectSame(stores[0], stores[1])
     }
     one.cancel()
     let report = try await one.value
@@ -284,15 +289,26 @@ private struct LossyChannel: Channel {
     try await Task.sleep(for: .seconds(1))
     #expect(try await frontier(stores[0]) != frontier(stores[1]))
     _ = try await stores[0].receive([all[0]])
-    let clock = ContinuousClock()
-    let deadline = clock.now.advanced(by: .seconds(20))
-    while try await frontier(stores[0]) != frontier(stores[1]), clock.now < deadline {
-      try await clock.sleep(for: .milliseconds(5))
-    }
-    #expect(try await frontier(stores[0]) == frontier(stores[1]))
+    try await expectSame(stores[0], stores[1])
     one.cancel()
     #expect(try await one.value.admitted == 1)
     _ = try? await two.value
+  }
+
+  /// A session that began long ago and one that began now tell the same time, or each would take the other for idle.
+  @Test func allSessionsHaveOneClock() async throws {
+    let store = try await stores(1)[0]
+    func connection() -> SyncConnection {
+      SyncConnection(
+        store: store, plan: FetchPlan(), channel: PipeChannel.pair(a, b).0,
+        options: Session.Options())
+    }
+    let old = connection()
+    try await Task.sleep(for: .milliseconds(50))
+    let new = connection()
+    let before = old.now
+    let between = new.now
+    #expect(before <= between && between <= old.now)
   }
 
   @Test(.timeLimit(.minutes(2))) func anotherDatabaseAndAnotherPeer() async throws {
