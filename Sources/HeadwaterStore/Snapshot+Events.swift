@@ -141,7 +141,7 @@ extension Snapshot {
       } else {
         let record = try log.record(operation)
         cause = Cause(
-          operations: [record.id], author: try log.author(number: record.author).principal,
+          operations: [record.id], author: try log.authors.record(record.author).principal,
           time: record.time, reason: .applied)
         causes[operation] = cause
       }

@@ -218,7 +218,7 @@ public final class Snapshot {
       "SELECT number, author FROM equivocation ORDER BY number LIMIT 100")
     while try statement.step() {
       equivocations.append(
-        (try log.author(number: statement.int(1)).principal, try log.record(statement.int(0)).id))
+        (try log.authors.record(statement.int(1)).principal, try log.record(statement.int(0)).id))
     }
     let head = try head()
     return Status(

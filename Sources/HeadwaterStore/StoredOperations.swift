@@ -32,7 +32,6 @@ public final class StoredOperations: OperationSet {
   }
 
   public var count: Int { order.count }
-  func record(_ number: Int64) throws -> OperationRecord { try log.record(number) }
 
   public func rank(of bound: Bound) throws -> Int {
     guard bound < .end else { return order.count }

@@ -51,9 +51,8 @@ import Testing
   func everyRowIsInserted(count: Int) throws {
     let batch = insert()
     for number in 0..<count { try add(number, to: batch) }
-    #expect(batch.isEmpty == count.isMultiple(of: 16))
+    #expect(try db.integer("SELECT count(*) FROM t") == Int64(count / 16 * 16))
     try batch.flush()
-    #expect(batch.isEmpty)
     try expect(Array(0..<count))
     // And it goes on.
     for number in count..<count + 3 { try add(number, to: batch) }

@@ -69,7 +69,7 @@ struct Scenario {
   {
     let signer = Fixture.signer(author)
     let previous = try await store.read { snapshot -> Digest? in
-      guard let author = try snapshot.log.author(signer.principal) else { return nil }
+      guard let author = try snapshot.log.authors.find(signer.principal) else { return nil }
       let parents = try frontier.map { try snapshot.log.record(snapshot.log.number(of: $0)!) }
       return try snapshot.log.highest(of: author, parents: parents, isWholeFrontier: false)?.id
     }

@@ -66,18 +66,22 @@ extension Engine {
   /// Writes an event of the operation's transaction, which begins with the first.
   func write(_ event: EventRecord, _ arrival: Arrival) throws {
     if !events.isOpen {
-      // The operation is one of the heads.
-      let frontier =
-        self.frontier.count == 1
-        ? [arrival.record.id]
-        : self.frontier.count > Engine.notedHeads ? [] : try frontierIDs()
       events.begin(
         operations: [arrival.record.id],
-        author: try log.author(number: arrival.record.author).principal,
+        author: try log.authors.record(arrival.record.author).principal,
         time: arrival.record.time,
-        frontier: frontier)
+        frontier: try notedFrontier(arrival))
     }
     try events.append(event)
+  }
+
+  private func notedFrontier(_ arrival: Arrival) throws -> [Digest] {
+    switch frontier.count {
+    // The operation is one of the heads.
+    case 1: [arrival.record.id]
+    case ...Engine.notedHeads: try frontierIDs()
+    default: []
+    }
   }
 
   private func record(_ event: Outgoing) throws -> EventRecord {

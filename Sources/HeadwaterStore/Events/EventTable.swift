@@ -124,17 +124,10 @@ final class EventTable {
     additions.add(transaction.first)
     additions.add(last)
     additions.add(transaction.begins)
-    if isLast {
-      digest.withUnsafeBytes { additions.add($0) }
-    } else {
-      additions.addNull()
-    }
+    additions.add(isLast ? digest.bytes : nil)
     // Nearly always the frontier is the operation itself.
-    if isLast, transaction.frontier != transaction.operations {
-      additions.add(Digest.bytes(transaction.frontier))
-    } else {
-      additions.addNull()
-    }
+    let isNoted = isLast && transaction.frontier != transaction.operations
+    additions.add(isNoted ? Digest.bytes(transaction.frontier) : nil)
     writer.bytes.withUnsafeBytes { bytes in
       additions.add(UnsafeRawBufferPointer(rebasing: bytes[Digest.byteCount...]))
     }

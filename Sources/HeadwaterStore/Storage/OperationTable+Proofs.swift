@@ -20,7 +20,7 @@ extension OperationTable {
       throw StoreError(
         .damaged, "operation \(number) is missing from the store: restore it from a backup")
     }
-    let author = try self.author(number: statement.int(3))
+    let author = try authors.record(statement.int(3))
     let signed = SignedOperation(
       body: statement.bytes(1), suite: author.suite, publicKey: author.publicKey,
       signature: statement.bytes(2))

@@ -34,16 +34,6 @@ struct OperationRecord {
   }
 }
 
-/// A principal whose operations the store holds.
-struct AuthorRecord {
-  let number: Int64
-  let principal: Digest
-  let suite: UInt8
-  let publicKey: [UInt8]
-  /// The author's operation that is canonically last.
-  var highest: Int64?
-}
-
 /// The operations in a store's file, by local number, id, or place in the DAG.
 ///
 /// Reads through small caches; a writer's additions are visible to it at once. Confined with its connection.
@@ -58,10 +48,7 @@ final class OperationTable {
   /// Records read lately, each at the place that its number's last bits give; made when first used.
   @exclusivity(unchecked) private var records: [OperationRecord?] = []
   private let keptRecords: Int
-  /// How many authors that have nothing to be written are kept in memory.
-  private let keptAuthors: Int
-  private var authorNumbers: [Digest: Int64] = [:]
-  private var authorsByNumber: [Int64: AuthorRecord] = [:]
+  let authors: AuthorTable
   /// The numbers of operations that `locator` does not have yet, by the prefix of their ids.
   private var tail: [UInt64: Int64] = [:]
   /// Those of which another has the same prefix.
@@ -74,8 +61,7 @@ final class OperationTable {
   private let ancestryTable: AncestryTable
   private let additions: BatchInsert
 
-  init(_ db: Connection, suite: any CryptoSuite, isWriter: Bool, keptAuthors: Int = 4_096) throws {
-    self.keptAuthors = keptAuthors
+  init(_ db: Connection, suite: any CryptoSuite, isWriter: Bool) throws {
     self.db = db
     self.suite = suite
     additions = BatchInsert(
@@ -84,6 +70,7 @@ final class OperationTable {
         "number", "id", "height", "author", "chain", "position", "time", "reason", "voided_by",
         "body", "signature", "voucher",
       ])
+    authors = AuthorTable(db)
     ancestryTable = AncestryTable(db)
     ancestry = Ancestry(storage: ancestryTable)
     keptRecords = isWriter ? 8_192 : 1_024
@@ -306,63 +293,6 @@ final class OperationTable {
 
   // MARK: Authors
 
-  func author(_ principal: Digest) throws -> AuthorRecord? {
-    if let number = authorNumbers[principal] { return try author(number: number) }
-    let statement = try db.cached(
-      "SELECT number, principal, suite, key, highest FROM author WHERE principal = ?")
-    statement.bind(1, principal.bytes)
-    return try readAuthor(statement)
-  }
-
-  func author(number: Int64) throws -> AuthorRecord {
-    if let author = authorsByNumber[number] { return author }
-    let statement = try db.cached(
-      "SELECT number, principal, suite, key, highest FROM author WHERE number = ?")
-    statement.bind(1, number)
-    guard let author = try readAuthor(statement) else {
-      throw StoreError(.damaged, "author \(number) is missing from the store")
-    }
-    return author
-  }
-
-  private func readAuthor(_ statement: Statement) throws -> AuthorRecord? {
-    defer { statement.reset() }
-    guard try statement.step(), let principal = Digest(bytes: statement.bytes(1)) else {
-      return nil
-    }
-    let author = AuthorRecord(
-      number: statement.int(0), principal: principal,
-      suite: UInt8(truncatingIfNeeded: statement.int(2)), publicKey: statement.bytes(3),
-      highest: statement.isNull(4) ? nil : statement.int(4))
-    if authorsByNumber.count > keptAuthors + dirtyAuthors.count {
-      // What is not written yet stays.
-      let unwritten = dirtyAuthors.compactMap { authorsByNumber[$0] }
-      authorsByNumber.removeAll()
-      authorNumbers.removeAll()
-      for author in unwritten {
-        authorsByNumber[author.number] = author
-        authorNumbers[author.principal] = author.number
-      }
-    }
-    authorsByNumber[author.number] = author
-    authorNumbers[principal] = author.number
-    return author
-  }
-
-  func addAuthor(_ principal: Digest, suite: UInt8, publicKey: [UInt8]) throws -> AuthorRecord {
-    let statement = try db.cached("INSERT INTO author (principal, suite, key) VALUES (?, ?, ?)")
-    statement.bind(1, principal.bytes)
-    statement.bind(2, Int64(suite))
-    statement.bind(3, publicKey)
-    try statement.run()
-    let author = AuthorRecord(
-      number: db.lastInsertedRow, principal: principal, suite: suite, publicKey: publicKey,
-      highest: nil)
-    authorsByNumber[author.number] = author
-    authorNumbers[principal] = author.number
-    return author
-  }
-
   /// The author's highest operation in the past of, or among, `parents`.
   func highest(of author: AuthorRecord, parents: [OperationRecord], isWholeFrontier: Bool) throws
     -> OperationRecord?
@@ -459,25 +389,14 @@ final class OperationTable {
     } else {
       author.highest = record.number
     }
-    // Under both: the author may have been let go of since it was looked up, and what is dirty must be found.
-    authorsByNumber[author.number] = author
-    authorNumbers[author.principal] = author.number
-    dirtyAuthors.insert(author.number)
+    authors.update(author)
   }
-
-  private var dirtyAuthors: Set<Int64> = []
 
   /// Writes what is kept in memory until a commit; call before committing.
   func flush() throws {
     try additions.flush()
     try ancestryTable.flush()
-    for number in dirtyAuthors.sorted() {
-      let statement = try db.cached("UPDATE author SET highest = ? WHERE number = ?")
-      statement.bind(1, authorsByNumber[number]?.highest)
-      statement.bind(2, number)
-      try statement.run()
-    }
-    dirtyAuthors.removeAll()
+    try authors.flush()
     guard tailKeys.count >= OperationTable.locatorTail else { return }
     let locator = BatchInsert(db, into: "locator", columns: ["prefix", "number"], ignoring: true)
     let found = tail.map { (Int64(bitPattern: $0), $1) }

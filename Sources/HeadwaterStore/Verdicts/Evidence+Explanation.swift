@@ -49,7 +49,7 @@ extension Evidence {
       ) { end in
         ends.append(
           Explanation.End(
-            operation: end.record.id, author: try log.author(number: end.record.author).principal,
+            operation: end.record.id, author: try log.authors.record(end.record.author).principal,
             isConcurrent: try !viewpoint.sees(end.record), isValid: try status(end.number) == .yes))
         return ends.count < Evidence.shownWitnesses
       }
@@ -175,7 +175,7 @@ extension Evidence {
     var names: [String] = []
     for id in ids.prefix(3) {
       guard let number = try log.number(of: id) else { continue }
-      let author = try log.author(number: log.record(number).author).principal
+      let author = try log.authors.record(log.record(number).author).principal
       names.append("operation \(id.hex.prefix(12)) signed by \(author.hex.prefix(12))")
     }
     let text = names.joined(separator: ", ")

@@ -68,7 +68,7 @@ final class Evidence {
   {
     let record = try log.record(number)
     return Viewpoint(
-      record, author: try log.author(number: record.author).principal, log: log, world: world)
+      record, author: try log.authors.record(record.author).principal, log: log, world: world)
   }
 
   func point(_ number: Int64, index: Int = 0) throws -> CanonicalPoint {

@@ -77,7 +77,7 @@ extension Engine {
         "the key is of suite \(signer.suiteIdentifier), and the database of suite \(suite.identifier)"
       )
     }
-    let author = try log.author(signer.principal)
+    let author = try log.authors.find(signer.principal)
     let previous = try author.flatMap {
       try log.highest(of: $0, parents: parents, isWholeFrontier: past.seesEverything)
     }

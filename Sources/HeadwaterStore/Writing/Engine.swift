@@ -135,7 +135,7 @@ final class Engine {
     if !seesEverything { try requireAntichain(parents, id) }
 
     var author =
-      try log.author(operation.author)
+      try log.authors.find(operation.author)
       ?? AuthorRecord(
         number: 0, principal: operation.author, suite: suiteIdentifier, publicKey: publicKey,
         highest: nil)
@@ -182,7 +182,8 @@ final class Engine {
     // From here on the operation is in the DAG.
     isHalfDone = true
     if author.number == 0 {
-      author = try log.addAuthor(author.principal, suite: author.suite, publicKey: author.publicKey)
+      author = try log.authors.add(
+        author.principal, suite: author.suite, publicKey: author.publicKey)
     }
     let record = OperationRecord(
       number: log.nextNumber, id: id,
