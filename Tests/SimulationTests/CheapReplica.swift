@@ -102,7 +102,7 @@ final class CheapReplica: Replica {
       outcome.missing = []
       for (id, encoded) in queue {
         switch admit(id, encoded) {
-        case .known: break
+        case .known: outcome.known.append(id)
         case .rejected: outcome.rejected += 1
         case .admitted:
           outcome.admitted.append(id)
@@ -116,6 +116,8 @@ final class CheapReplica: Replica {
     }
     let own = Set(queue.map(\.id))
     outcome.missing = Set(outcome.missing).subtracting(own).sorted()
+    outcome.waiting = queue.map(\.id)
+    outcome.evicted = queue.dropLast(CheapReplica.room).map(\.id)
     waiting[session] = queue.suffix(CheapReplica.room)
     return outcome
   }
@@ -123,7 +125,8 @@ final class CheapReplica: Replica {
   func retry(_ session: Int) -> Outcome? {
     guard !(waiting[session] ?? []).isEmpty else { return nil }
     let outcome = deliver(Session.Batch([]), from: session)
-    return outcome.admitted.isEmpty && outcome.rejected == 0 ? nil : outcome
+    return outcome.admitted.isEmpty && outcome.known.isEmpty && outcome.rejected == 0
+      ? nil : outcome
   }
 
   func write(_ random: inout Seeded) -> Digest? {

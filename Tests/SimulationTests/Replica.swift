@@ -12,12 +12,7 @@ enum Input: Sendable {
   case tick
 }
 
-/// What became of a batch of operations.
-struct Outcome: Sendable {
-  var admitted: [Digest] = []
-  var rejected = 0
-  var missing: [Digest] = []
-}
+typealias Outcome = Session.Outcome
 
 /// A replica as the simulation drives it: with a cheap set of operations, or with a store.
 protocol Replica: AnyObject {
@@ -59,14 +54,8 @@ extension Session {
     switch input {
     case .start: try start(view)
     case .message(let bytes): try receive(bytes, at: time, view)
-    case .delivered(let outcome):
-      try delivered(
-        admitted: outcome.admitted, rejected: outcome.rejected, missing: outcome.missing, at: time,
-        view)
-    case .released(let outcome):
-      try released(
-        admitted: outcome.admitted, rejected: outcome.rejected, missing: outcome.missing, at: time,
-        view)
+    case .delivered(let outcome): try delivered(outcome, at: time, view)
+    case .released(let outcome): try released(outcome, at: time, view)
     case .announce(let ids): try announce(ids, at: time, view)
     case .tick: try tick(at: time, view)
     }

@@ -18,9 +18,9 @@ final class SyncConnection: Sendable {
     case allSent
     /// Nothing more can be sent. What the peer said before may be on its way yet, so the reader ends the session.
     case unsendable(ChannelError)
-    case delivered(admitted: [Digest], rejected: Int, missing: [Digest])
+    case delivered(Session.Outcome)
     /// The same of what had waited for operations that came by another way.
-    case released(admitted: [Digest], rejected: Int, missing: [Digest])
+    case released(Session.Outcome)
     case announce([Digest])
     case tick
     case failed(String)
@@ -208,16 +208,8 @@ final class SyncConnection: Sendable {
       case .unsendable(let error):
         unsendable = error
         unsent = 0
-      case .delivered(let admitted, let rejected, let missing):
-        end = await step {
-          try $0.delivered(
-            admitted: admitted, rejected: rejected, missing: missing, at: now, $1)
-        }
-      case .released(let admitted, let rejected, let missing):
-        end = await step {
-          try $0.released(
-            admitted: admitted, rejected: rejected, missing: missing, at: now, $1)
-        }
+      case .delivered(let outcome): end = await step { try $0.delivered(outcome, at: now, $1) }
+      case .released(let outcome): end = await step { try $0.released(outcome, at: now, $1) }
       case .announce(let ids): end = await step { try $0.announce(ids, at: now, $1) }
       case .cancelled:
         _ = perform(session.finish())
@@ -319,21 +311,17 @@ final class SyncConnection: Sendable {
           switch next {
           case .submission(let submission, let malformed):
             let report = try await inbox.report(submission)
-            event.yield(
-              .delivered(
-                admitted: report.admitted.map(\.id), rejected: report.rejected.count + malformed,
-                missing: await inbox.wanted))
+            var outcome = Session.Outcome(report, missing: await inbox.wanted)
+            outcome.rejected += malformed
+            event.yield(.delivered(outcome))
             // What one of these waits for may have come before the room knew of it.
             if await inbox.waiting > 0 { mustLookAgain.store(true, ordering: .relaxed) }
           case .entered(let ids):
             guard await inbox.waiting > 0 else { continue }
             let report =
               if let ids { try await inbox.retry(after: ids) } else { try await inbox.retry() }
-            guard !report.admitted.isEmpty || !report.rejected.isEmpty else { continue }
-            event.yield(
-              .released(
-                admitted: report.admitted.map(\.id), rejected: report.rejected.count,
-                missing: await inbox.wanted))
+            guard !report.isEmpty else { continue }
+            event.yield(.released(Session.Outcome(report, missing: await inbox.wanted)))
           }
         }
       } catch {
@@ -375,5 +363,18 @@ final class SyncConnection: Sendable {
     } catch {
       if !Task.isCancelled { event.yield(.failed("the store cannot be read: \(error)")) }
     }
+  }
+}
+
+extension Session.Outcome {
+  /// What an inbox reports, and what it waits for.
+  init(_ report: Inbox.Report, missing: [Digest]) {
+    self.init()
+    admitted = report.admitted.map(\.id)
+    known = report.known
+    waiting = report.waiting
+    evicted = report.evicted
+    rejected = report.rejected.count
+    self.missing = missing
   }
 }

@@ -11,10 +11,19 @@ public actor Inbox {
   public struct Report: Sendable {
     /// In the order of admission, with the verdicts that they had then.
     public var admitted: [(id: Digest, verdict: Verdict)] = []
+    /// Were there before.
+    public var known: [Digest] = []
+    /// Wait for parents now, or did so for a while.
+    public var waiting: [Digest] = []
     /// With the reasons. They never enter, nor does what waits for them.
     public var rejected: [(id: Digest, reason: String)] = []
     /// Turned out to make room: offer them again after their parents.
     public var evicted: [Digest] = []
+
+    /// Whether nothing came of it.
+    public var isEmpty: Bool {
+      admitted.isEmpty && known.isEmpty && waiting.isEmpty && rejected.isEmpty && evicted.isEmpty
+    }
   }
 
   private nonisolated let store: Store
@@ -119,7 +128,9 @@ public actor Inbox {
           report.admitted.append((id, verdict))
           if isAgain { released.insert(id) }
           next += room.release(waitingFor: id)
-        case .known: next += room.release(waitingFor: id)
+        case .known:
+          report.known.append(id)
+          next += room.release(waitingFor: id)
         case .waiting(let missing):
           var guest = item
           guest.proof = batch.proof(alone: index, store.suite)
@@ -127,6 +138,7 @@ public actor Inbox {
             // It was submitted before that entered, and looked at after it.
             next.append(guest)
           } else {
+            report.waiting.append(id)
             report.evicted += room.add(guest, missing: missing[0])
           }
         case .rejected(let reason):

@@ -6,8 +6,12 @@ import Synchronization
 /// One for each replica, shared by its sessions. May be used from anywhere; decides by its state alone.
 public final class FetchPlan: Sendable {
   private struct State {
-    /// Who was asked.
+    /// Who was asked, until what he sent is in the replica.
     var inFlight: [ShortID: Int] = [:]
+    /// What has entered the replica lately: a session may yet look at a state of before.
+    var entered = RecentSet<ShortID>(keeping: 65_536)
+    /// The sessions that have not ended: a single one needs nobody's word.
+    var live: Set<Int> = []
     /// How many were asked of whom.
     var counts: [Int: Int] = [:]
     /// Who sends all that this replica lacks.
@@ -41,6 +45,7 @@ public final class FetchPlan: Sendable {
   public func makeSession() -> Int {
     state.withLock {
       $0.sessions += 1
+      $0.live.insert($0.sessions)
       return $0.sessions
     }
   }
@@ -53,7 +58,7 @@ public final class FetchPlan: Sendable {
         state.progress[session] = (now, 0)
       }
       var claimed: [ShortID] = []
-      for id in ids {
+      for id in ids where !state.entered.contains(id) {
         if let other = state.inFlight[id] {
           guard other != session, state.isStalled(other, now) else { continue }
           state.counts[other, default: 1] -= 1
@@ -88,7 +93,19 @@ public final class FetchPlan: Sendable {
     state.withLock { $0.note(session, bytes, now) }
   }
 
-  /// What came, or will not come.
+  /// What is in the replica now: nobody need ask for it, whatever state he looks at.
+  public func entered(_ ids: [ShortID]) {
+    state.withLock { state in
+      for id in ids {
+        if let session = state.inFlight.removeValue(forKey: id) {
+          state.counts[session, default: 1] -= 1
+        }
+        if state.live.count > 1 { state.entered.insert(id) }
+      }
+    }
+  }
+
+  /// What will not come, or came and is no good.
   public func release(_ ids: [ShortID], of session: Int) {
     state.withLock { state in
       for id in ids where state.inFlight[id] == session {
@@ -106,6 +123,7 @@ public final class FetchPlan: Sendable {
   public func remove(_ session: Int) {
     state.withLock { state in
       if state.stream == session { state.stream = nil }
+      state.live.remove(session)
       state.progress[session] = nil
       guard state.counts.removeValue(forKey: session) ?? 0 > 0 else { return }
       state.inFlight = state.inFlight.filter { $0.value != session }

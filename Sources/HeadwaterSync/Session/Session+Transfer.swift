@@ -49,7 +49,9 @@ extension Session {
     }
     while nextNeed < needs.count, asked.count <= SyncLimits.wanted / 2 {
       let page = needs[nextNeed..<min(needs.count, nextNeed + SyncLimits.wanted / 4)]
-      let lacking = try page.filter { try !view.operations.contains($0) && !asked.contains($0) }
+      let lacking = try page.filter {
+        try !view.operations.contains($0) && !asked.contains($0) && !waiting.contains($0)
+      }
       let claimed = plan.claim(lacking, for: number, at: now)
       if !claimed.isEmpty {
         asked.formUnion(claimed)

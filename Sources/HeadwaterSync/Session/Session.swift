@@ -34,6 +34,24 @@ public struct Session: Sendable {
     }
   }
 
+  /// What became of operations that were offered to the replica.
+  public struct Outcome: Sendable {
+    /// The ids of those that are in the replica now and were not before.
+    public var admitted: [Digest] = []
+    /// Of those that were there before.
+    public var known: [Digest] = []
+    /// Of those that wait for parents now.
+    public var waiting: [Digest] = []
+    /// Of those that had waited, and were let go of to make room.
+    public var evicted: [Digest] = []
+    /// How many no copy of which can ever be admitted, or were badly signed.
+    public var rejected = 0
+    /// The parents that operations of this peer wait for.
+    public var missing: [Digest] = []
+
+    public init() {}
+  }
+
   /// What a session did so far.
   public struct Report: Sendable, Hashable {
     /// Operations sent and received, and the bytes of them.
@@ -134,6 +152,8 @@ public struct Session: Sendable {
   /// Batches that were handed over and are not admitted yet: their operations, their bytes, and which of them were
   /// asked for by short id: nobody else is asked for those until then.
   var delivering: [(count: Int, bytes: Int, claimed: [ShortID])] = []
+  /// What this peer has sent and waits for its parents: nobody is asked for it again meanwhile.
+  var waiting: Set<ShortID> = []
   /// Parents that are waited for.
   var missing: [Digest] = []
   var absences = 0
@@ -152,7 +172,7 @@ public struct Session: Sendable {
   /// Pieces of an operation that is too long for one message.
   var pieces: [(isLast: Bool, bytes: [UInt8])] = []
   /// What the peer is known to have, of late.
-  var known = RecentIDs()
+  var known = RecentSet<Digest>(keeping: 8_192)
 
   /// - Parameters:
   ///   - nonce: drawn for this session.
@@ -232,50 +252,54 @@ public struct Session: Sendable {
   }
 
   /// A batch was verified and offered to the replica.
-  ///
-  /// - Parameters:
-  ///   - admitted: the ids of those that are in the replica now and were not before.
-  ///   - rejected: how many no copy of which can ever be admitted, or were badly signed.
-  ///   - missing: the parents that operations of this peer wait for.
-  public mutating func delivered(
-    admitted: [Digest], rejected: Int, missing: [Digest], at time: Int64, _ view: some ReplicaView
-  ) throws -> [Action] {
+  public mutating func delivered(_ outcome: Outcome, at time: Int64, _ view: some ReplicaView)
+    throws -> [Action]
+  {
     guard !isClosed, !delivering.isEmpty else { return [] }
     let batch = delivering.removeFirst()
-    plan.release(batch.claimed, of: number)
-    report.repeated += max(0, batch.count - admitted.count - rejected)
+    note(outcome)
+    plan.release(batch.claimed.filter { !waiting.contains($0) }, of: number)
     toAllow += batch.bytes
-    return try entered(admitted, rejected, missing, at: time, view)
+    return try go(on: outcome, at: time, view)
   }
 
   /// Operations of the peer that had waited for others were offered again, because those have come by another way.
-  ///
-  /// The parameters are those of `delivered`.
-  public mutating func released(
-    admitted: [Digest], rejected: Int, missing: [Digest], at time: Int64, _ view: some ReplicaView
-  ) throws -> [Action] {
+  public mutating func released(_ outcome: Outcome, at time: Int64, _ view: some ReplicaView)
+    throws -> [Action]
+  {
     guard !isClosed else { return [] }
-    return try entered(admitted, rejected, missing, at: time, view)
+    note(outcome)
+    return try go(on: outcome, at: time, view)
   }
 
-  private mutating func entered(
-    _ admitted: [Digest], _ rejected: Int, _ missing: [Digest], at time: Int64,
-    _ view: some ReplicaView
-  ) throws -> [Action] {
+  private mutating func note(_ outcome: Outcome) {
+    waiting.formUnion(outcome.waiting.map(\.prefix))
+    let entered = (outcome.admitted + outcome.known).map(\.prefix)
+    let evicted = outcome.evicted.map(\.prefix)
+    if !waiting.isEmpty { waiting.subtract(entered + evicted) }
+    plan.entered(entered)
+    plan.release(evicted, of: number)
+    report.admitted += outcome.admitted.count
+    report.repeated += outcome.known.count
+    report.rejected += outcome.rejected
+    missing = outcome.missing
+  }
+
+  private mutating func go(on outcome: Outcome, at time: Int64, _ view: some ReplicaView) throws
+    -> [Action]
+  {
     var out: [Action] = []
     advance(to: time)
-    report.admitted += admitted.count
-    report.rejected += rejected
-    if !admitted.isEmpty {
+    if !outcome.admitted.isEmpty {
       isFruitful = true
       idleBudget = SyncLimits.idleMessages
-      for id in admitted { known.insert(id) }
+      for id in outcome.admitted { known.insert(id) }
     }
-    self.missing = missing
     do {
-      guard rejected == 0 else {
+      guard outcome.rejected == 0 else {
         throw SyncError(
-          .rejected, "the peer sent \(rejected) operations that it should have refused itself")
+          .rejected,
+          "the peer sent \(outcome.rejected) operations that it should have refused itself")
       }
       try proceed(view, &out)
     } catch let error as SyncError {
@@ -381,26 +405,5 @@ public struct Session: Sendable {
     idleBudget = min(
       SyncLimits.idleMessages,
       idleBudget + SyncLimits.idleMessagesPerSecond * Int(min(seconds, 1_000)))
-  }
-}
-
-/// The ids that were seen last, so many and no more.
-struct RecentIDs: Sendable {
-  static let kept = 8_192
-  private var ids: Set<Digest> = []
-  private var order: [Digest] = []
-  private var next = 0
-
-  func contains(_ id: Digest) -> Bool { ids.contains(id) }
-
-  mutating func insert(_ id: Digest) {
-    guard ids.insert(id).inserted else { return }
-    if order.count < RecentIDs.kept {
-      order.append(id)
-    } else {
-      ids.remove(order[next])
-      order[next] = id
-      next = (next + 1) % RecentIDs.kept
-    }
   }
 }

@@ -1,5 +1,5 @@
 import Foundation
-import Headwater
+@testable import Headwater
 import HeadwaterLog
 import HeadwaterMemory
 import Testing
@@ -113,19 +113,15 @@ final class StoreReplica: Replica {
       witnesses: batch.witnesses.compactMap { try? SignedOperation.decode($0) },
       suite: store.suite)
     let report = try await inbox.receive(verified)
-    return Outcome(
-      admitted: report.admitted.map(\.id),
-      rejected: report.rejected.count + batch.operations.count - decoded.count,
-      missing: await inbox.wanted)
+    var outcome = Outcome(report, missing: await inbox.wanted)
+    outcome.rejected += batch.operations.count - decoded.count
+    return outcome
   }
 
   func retry(_ session: Int) async throws -> Outcome? {
     guard let inbox = inboxes[session], await inbox.waiting > 0 else { return nil }
     let report = try await inbox.retry()
-    guard !report.admitted.isEmpty || !report.rejected.isEmpty else { return nil }
-    return Outcome(
-      admitted: report.admitted.map(\.id), rejected: report.rejected.count,
-      missing: await inbox.wanted)
+    return report.isEmpty ? nil : Outcome(report, missing: await inbox.wanted)
   }
 
   func write(_ random: inout Seeded) async throws -> Digest? {
