@@ -28,7 +28,10 @@ extension Session {
       holdsStream = false
       plan.releaseStream(of: number)
     }
-    if peerIsAhead != nil, !isStreaming, plan.claimStream(for: number, at: now) {
+    // What was asked for is in what the peer would stream.
+    if peerIsAhead != nil, !isStreaming, asked.isEmpty, delivering.isEmpty,
+      plan.claimStream(for: number, at: now)
+    {
       peerIsAhead = nil
       if try view.frontier().prefix(SyncLimits.heads).elementsEqual(ownHeads) {
         isStreaming = true
@@ -47,7 +50,8 @@ extension Session {
       try fetch(missing, view, &out)
       missing = []
     }
-    while nextNeed < needs.count, asked.count <= SyncLimits.wanted / 2 {
+    // What is streamed need not be asked for.
+    while !isStreaming, nextNeed < needs.count, asked.count <= SyncLimits.wanted / 2 {
       let page = needs[nextNeed..<min(needs.count, nextNeed + SyncLimits.wanted / 4)]
       let lacking = try page.filter {
         try !view.operations.contains($0) && !asked.contains($0) && !waiting.contains($0)
