@@ -50,8 +50,8 @@ extension Session {
       try fetch(missing, view, &out)
       missing = []
     }
-    // What is streamed need not be asked for.
-    while !isStreaming, nextNeed < needs.count, asked.count <= SyncLimits.wanted / 2 {
+    // What is streamed need not be asked for, nor what was and is not admitted yet.
+    while !holdsStream, nextNeed < needs.count, asked.count <= SyncLimits.wanted / 2 {
       let page = needs[nextNeed..<min(needs.count, nextNeed + SyncLimits.wanted / 4)]
       let lacking = try page.filter {
         try !view.operations.contains($0) && !asked.contains($0) && !waiting.contains($0)
