@@ -28,8 +28,9 @@ extension Session {
       holdsStream = false
       plan.releaseStream(of: number)
     }
-    // What was asked for is in what the peer would stream.
+    // What was asked for is in what the peer would stream, and so is what waits to be offered again.
     if peerIsAhead != nil, !isStreaming, asked.isEmpty, delivering.isEmpty,
+      try waiting.isEmpty || missing.contains(where: { try view.number(of: $0) == nil }),
       plan.claimStream(for: number, at: now)
     {
       peerIsAhead = nil

@@ -1,8 +1,9 @@
 import Foundation
-@testable import Headwater
 import HeadwaterLog
 import HeadwaterMemory
 import Testing
+
+@testable import Headwater
 
 /// The default suite with no randomness in it.
 struct FixedSuite: CryptoSuite {
